@@ -1,0 +1,79 @@
+# Everything that people and CI do with this repository. `make` lists it. It needs Go, PostgreSQL's binaries (any server that runs is left
+# alone; `up` and the tests start their own) and, for `race`, a C compiler.
+
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS     += --no-builtin-rules --no-print-directory
+
+# What the command line may set.
+ARGS      ?=
+PKG       ?= ./...
+RUN       ?=
+BENCH     ?= .
+FUZZTIME  ?= 20s
+TESTFLAGS ?=
+BIN       ?= bin/rowhouse
+GOTAGS    ?=
+# A checkout that belongs to another user has no history that git will show.
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Pinned, and built from source by `go install`, so that go's checksum database vouches for it. A copy per version is kept in bin/tools.
+LINT_VERSION := v2.15.0
+LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
+
+# Starts one PostgreSQL server, or takes that of TEST_DATABASE_URL, and runs a command with TEST_DATABASE_URL set to it.
+WITH_POSTGRES := go run ./pkg/pgtest/run --
+GO_TEST       := $(WITH_POSTGRES) go test -timeout 10m $(if $(RUN),-run '$(RUN)') $(TESTFLAGS)
+
+CHECKS := lint build test race
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: up
+up: ## Rowhouse with its own PostgreSQL and two demo tenants; flags in ARGS='--addr 127.0.0.1:8081'
+	@go run ./cmd/rowhouse up $(ARGS)
+
+.PHONY: build
+build: ## The static binary bin/rowhouse
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags '$(GOTAGS)' -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/rowhouse
+
+.PHONY: test
+test: ## All tests, on a PostgreSQL that the run starts; some of them: PKG=./tenantschema/... RUN=TestScope
+	$(GO_TEST) $(PKG)
+
+.PHONY: race
+race: ## The same under the race detector and in random order; PKG and RUN as above
+	CGO_ENABLED=1 $(GO_TEST) -race -shuffle=on $(PKG)
+
+.PHONY: lint
+lint: $(LINT) ## Formatting, go vet, golangci-lint, go.mod, shell scripts
+	@rows=$$(gofmt -l cmd migrations pkg tenantschema); [[ -z $$rows ]] || { printf 'gofmt would change:\n%s\n' "$$rows" >&2; exit 1; }
+	go vet ./...
+	$(LINT) run
+	go mod tidy -diff
+	@if command -v shellcheck >/dev/null; then (set -x; shellcheck .ci/*); else echo 'shellcheck is not installed: .ci/* was not checked'; fi
+
+$(LINT):
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOBIN='$(CURDIR)/$(@D)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv $(@D)/golangci-lint $@
+
+.PHONY: check
+check: ## What CI runs: lint, build, test, race
+	@for step in $(CHECKS); do \
+		begin=$$SECONDS; \
+		$(MAKE) "$$step"; \
+		echo "check: $$step passed in $$((SECONDS - begin)) s"; \
+	done; \
+	echo "check: all passed in $$SECONDS s"
+
+.PHONY: bench
+bench: ## All benchmarks, or BENCH=Scope PKG=./tenantschema
+	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKG)
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME=20s each
+	$(WITH_POSTGRES) .ci/fuzz $(FUZZTIME)

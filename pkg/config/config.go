@@ -1,0 +1,107 @@
+// Package config reads Rowhouse's configuration: one typed [Config] out of defaults, a file, the environment and flags.
+//
+//	flag  ▸  environment  ▸  file  ▸  default        what stands further left wins, key by key
+//
+// Guarantees:
+//
+//   - Every key is written down once, in the table of keys.go. Its name in the file, its environment variable (server.read_timeout is
+//     ROWHOUSE_SERVER_READ_TIMEOUT), its flag, its default, its checks and its documentation in configs/rowhouse.yaml come from there.
+//   - Nothing is ignored: an unknown key in the file and an unknown ROWHOUSE_ variable are refused, with what may have been meant.
+//     An empty environment variable counts as not set; so does a key without a value in the file.
+//   - All problems are reported at once, as one [*Error] that says for each where the value came from and what would be right.
+//   - Secrets do not leak by accident: [Secret] and [URL] print and marshal redacted, also deep inside other values, and neither
+//     problems nor entries hold them. Only their Reveal gives the value.
+//
+// The package has no state and reads nothing but the file: environment and flags are handed to [Load].
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the whole configuration. What each key means stands in keys.go.
+type Config struct {
+	DataDir  string
+	Server   Server
+	Database Database
+	Jobs     Jobs
+	Tenants  Tenants
+	Log      Log
+}
+
+// Server is the section "server": the two HTTP servers.
+type Server struct {
+	Addr              string
+	AdminAddr         string
+	BaseDomain        string
+	TrustedProxies    []netip.Prefix
+	ReadHeaderTimeout time.Duration
+	ReadTimeout       time.Duration
+	WriteTimeout      time.Duration
+	IdleTimeout       time.Duration
+	RequestTimeout    time.Duration
+	MaxHeaderBytes    ByteSize
+	MaxBodyBytes      ByteSize
+	DrainTime         time.Duration
+	ShutdownTimeout   time.Duration
+}
+
+// Database is the section "database": PostgreSQL, and what this process may take of it.
+type Database struct {
+	URL          URL
+	LoginSecret  Secret
+	RolePrefix   string
+	MaxConns     int
+	ControlConns int
+}
+
+// Jobs is the section "jobs": the background work of this process.
+type Jobs struct {
+	Workers         int
+	PollInterval    time.Duration
+	ShutdownTimeout time.Duration
+}
+
+// Tenants is the section "tenants": rules that hold for every tenant.
+type Tenants struct {
+	SlugQuarantine time.Duration
+}
+
+// Log is the section "log".
+type Log struct {
+	Level  string
+	Format string
+}
+
+// RequireLoginSecret gives an [*Error] if there is no database.login_secret. It is for commands that log in as the roles whose passwords
+// are derived from it, or set those; a command that only uses the owner's connection does without.
+func (c Config) RequireLoginSecret() error {
+	if c.Database.LoginSecret.IsSet() {
+		return nil
+	}
+	return &Error{Problems: []Problem{{
+		Key: "database.login_secret",
+		Message: "is needed with a database of your own: the passwords of Rowhouse's roles are derived from it. " +
+			"Set " + envName("database.login_secret") + " to 32 characters or more, for example from `openssl rand -base64 32`, " +
+			"the same for every process",
+	}}}
+}
+
+// Validate checks every value and how the values fit together. [Load] has done so already; it is for a Config that was made otherwise.
+// The error is an [*Error].
+func (c Config) Validate() error {
+	var problems []Problem
+	bad := map[string]bool{}
+	for _, k := range c.table() {
+		if err := k.check(); err != nil {
+			bad[k.name] = true
+			problems = append(problems, Problem{Key: k.name, Value: k.show(), Message: err.Error()})
+		}
+	}
+	problems = append(problems, c.conflicts(bad)...)
+	if len(problems) > 0 {
+		return &Error{Problems: problems}
+	}
+	return nil
+}

@@ -1,0 +1,259 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// envPrefix begins the name of every environment variable of ours.
+const envPrefix = "ROWHOUSE_"
+
+// key is one row of the table.
+type key struct {
+	// name is the key's path in the file, for example "server.read_timeout".
+	name string
+	// flag is the name of its flag without dashes, or "".
+	flag string
+	// def is the default, as one would write it in the file.
+	def string
+	// usage is one line: the flag's help, and the first line of the documentation.
+	usage string
+	// why is the rest of the documentation: when to change it, and why the default is what it is.
+	why string
+
+	setting
+}
+
+// env is the key's environment variable.
+func (k key) env() string { return envName(k.name) }
+
+func envName(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
+}
+
+// sections gives the sections of the file and what they are about.
+func sections() map[string]string {
+	return map[string]string{
+		"server":   "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
+		"database": "PostgreSQL, and how much of it this process may use.",
+		"jobs":     "Background jobs: `rowhouse work`, and `rowhouse up`.",
+		"tenants":  "Rules that hold for every tenant.",
+		"log":      "Log lines, on standard error.",
+	}
+}
+
+// table is the one place where a key is written down. Its rows read and write c.
+func (c *Config) table() []key {
+	return []key{
+		{
+			name: "data_dir", flag: "data-dir", def: ".rowhouse",
+			usage:   "directory of the embedded PostgreSQL: its data, its log, its passwords",
+			why:     "A relative path starts at the current directory. Commands find the server of a running `rowhouse up` through it.",
+			setting: text(&c.DataDir, "directory", nonEmpty),
+		},
+
+		{
+			name: "server.addr", flag: "addr", def: "127.0.0.1:8080",
+			usage:   "address of the public web server",
+			why:     "The default can be reached from this machine only. Use :8080 to listen on all interfaces, behind something that speaks TLS.",
+			setting: text(&c.Server.Addr, "host:port", hostPort),
+		},
+		{
+			name: "server.admin_addr", flag: "admin-addr", def: "127.0.0.1:9090",
+			usage:   "address of the admin server: /healthz, /readyz, /metrics",
+			why:     "It asks nobody who they are: never let it be reached from the internet.",
+			setting: text(&c.Server.AdminAddr, "host:port", hostPort),
+		},
+		{
+			name: "server.base_domain", flag: "base-domain", def: "localhost",
+			usage:   "domain below which tenants have their subdomains",
+			why:     "With example.com, tenant acme is at acme.example.com. Browsers resolve *.localhost to this machine without any DNS.",
+			setting: value(&c.Server.BaseDomain, "domain", parseHostName, plain, hostName),
+		},
+		{
+			name: "server.trusted_proxies", def: "",
+			usage: "networks whose X-Forwarded-* headers are believed",
+			why: "From anybody else these headers choose nothing. List your load balancer's addresses, for example [10.0.0.0/8, 192.0.2.7];\n" +
+				"in the environment separate them by commas.",
+			setting: prefixes(&c.Server.TrustedProxies),
+		},
+		{
+			name: "server.read_header_timeout", def: "5s",
+			usage:   "how long a client may take to send its headers",
+			why:     "Short, so that slow senders cannot hold connections.",
+			setting: duration(&c.Server.ReadHeaderTimeout, positive),
+		},
+		{
+			name: "server.read_timeout", def: "30s",
+			usage:   "how long a client may take to send headers and body",
+			why:     "Longer than request_timeout: a request whose reading timed out looks as if its client had gone.",
+			setting: duration(&c.Server.ReadTimeout, positive),
+		},
+		{
+			name: "server.write_timeout", def: "30s",
+			usage:   "how long handling a request and sending its answer may take",
+			why:     "Longer than request_timeout, so that there is time left to answer that it has passed.",
+			setting: duration(&c.Server.WriteTimeout, positive),
+		},
+		{
+			name: "server.idle_timeout", def: "1m",
+			usage:   "how long a kept-alive connection may wait for its next request",
+			why:     "Behind a load balancer make it longer than the balancer's own, or it may reuse a connection just as this server closes it.",
+			setting: duration(&c.Server.IdleTimeout, positive),
+		},
+		{
+			name: "server.request_timeout", def: "10s",
+			usage:   "deadline of the work on one request, the database included",
+			why:     "When it passes, statements are cancelled and the answer is 503: a slow tenant holds its connection no longer than this.",
+			setting: duration(&c.Server.RequestTimeout, positive),
+		},
+		{
+			name: "server.max_header_bytes", def: "32KiB",
+			usage:   "most bytes of a request's headers",
+			why:     "More is answered with 431.",
+			setting: size(&c.Server.MaxHeaderBytes, within(KiB, 16*MiB)),
+		},
+		{
+			name: "server.max_body_bytes", def: "1MiB",
+			usage:   "most bytes of a request's body",
+			why:     "More is answered with 413. Bodies are read into memory.",
+			setting: size(&c.Server.MaxBodyBytes, within(KiB, GiB)),
+		},
+		{
+			name: "server.drain_time", def: "500ms",
+			usage: "how long a stopping server goes on answering, with Connection: close, before it closes its listener",
+			why: "Clients and load balancers go elsewhere meanwhile, so that none sends a request into a closing connection. Behind a balancer\n" +
+				"that polls /readyz make it longer than two polls. 0s switches it off.",
+			setting: duration(&c.Server.DrainTime, notNegative),
+		},
+		{
+			name: "server.shutdown_timeout", def: "20s",
+			usage: "how long requests under way may take after drain_time, before they are cut off",
+			why: "drain_time and this together should be shorter than your supervisor's patience (Kubernetes: 30s, systemd: 90s)\n" +
+				"and longer than request_timeout.",
+			setting: duration(&c.Server.ShutdownTimeout, positive),
+		},
+
+		{
+			name: "database.url", flag: "database-url", def: "",
+			usage: "PostgreSQL to use, as its owner; empty: the embedded server of data_dir",
+			why: "For example postgres://owner:password@db.example.com:5432/rowhouse?sslmode=verify-full. Better set by the environment than by a\n" +
+				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant` and `up`;\n" +
+				"`serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave them out there.",
+			setting: databaseURL(&c.Database.URL),
+		},
+		{
+			name: "database.login_secret", def: "",
+			usage: "secret from which the passwords of Rowhouse's own roles are derived",
+			why: "Needed with database.url; the embedded server makes its own. At least 32 characters, the same for every process,\n" +
+				"for example from `openssl rand -base64 32`. There is no flag for it, because flags can be read by everybody on the machine.",
+			setting: secret(&c.Database.LoginSecret, 32),
+		},
+		{
+			name: "database.role_prefix", def: "rowhouse",
+			usage:   "beginning of the names of Rowhouse's own roles",
+			why:     "Roles belong to the PostgreSQL server, not to a database: two Rowhouses on one server need two prefixes.",
+			setting: text(&c.Database.RolePrefix, "name", rolePrefix),
+		},
+		{
+			name: "database.max_conns", def: "16",
+			usage:   "most connections that this process holds for the work of tenants",
+			why:     "A hard budget. The sum over all processes must fit into PostgreSQL's max_connections.",
+			setting: number(&c.Database.MaxConns, within(1, 10_000)),
+		},
+		{
+			name: "database.control_conns", def: "8",
+			usage:   "most connections that this process holds for catalog and job queue",
+			why:     "They come on top of max_conns. The job queue keeps one of them for listening.",
+			setting: number(&c.Database.ControlConns, within(2, 10_000)),
+		},
+
+		{
+			name: "jobs.workers", def: "20",
+			usage:   "most jobs that this process works at once, over all queues",
+			why:     "A job that uses its tenant's data holds a connection of database.max_conns while it does.",
+			setting: number(&c.Jobs.Workers, within(1, 10_000)),
+		},
+		{
+			name: "jobs.poll_interval", def: "100ms",
+			usage:   "how often the queue is asked for jobs when no notification comes",
+			why:     "New jobs are announced and usually start within milliseconds; polling finds what was announced in vain.",
+			setting: duration(&c.Jobs.PollInterval, within(time.Millisecond, time.Hour)),
+		},
+		{
+			name: "jobs.shutdown_timeout", def: "10s",
+			usage:   "how long jobs under way may take when the process stops",
+			why:     "Jobs that take longer are cancelled and worked again later.",
+			setting: duration(&c.Jobs.ShutdownTimeout, positive),
+		},
+
+		{
+			name: "tenants.slug_quarantine", def: "720h",
+			usage:   "how long the subdomain of a deleted tenant stays unused",
+			why:     "Old links and clients that still know the name must not reach a stranger's tenant.",
+			setting: duration(&c.Tenants.SlugQuarantine, positive),
+		},
+
+		{
+			name: "log.level", def: "info",
+			usage:   "least level that is logged: debug, info, warn or error",
+			why:     "info has one line per request and per job.",
+			setting: text(&c.Log.Level, "level", oneOf("debug", "info", "warn", "error")),
+		},
+		{
+			name: "log.format", def: "auto",
+			usage:   "form of log lines: json, console, or auto",
+			why:     "auto is console on a terminal and json elsewhere.",
+			setting: text(&c.Log.Format, "format", oneOf("auto", "json", "console")),
+		},
+	}
+}
+
+// conflict is a rule about more than one key.
+type conflict struct {
+	// keys are the keys it is about; the problem is reported at the first.
+	keys    []string
+	broken  bool
+	message string
+}
+
+// conflicts gives the broken rules, without those about a key in bad, which has a problem of its own.
+func (c Config) conflicts(bad map[string]bool) []Problem {
+	s := c.Server
+	shown := map[string]string{}
+	for _, k := range c.table() {
+		shown[k.name] = k.show()
+	}
+	var problems []Problem
+	for _, rule := range []conflict{
+		{
+			[]string{"server.admin_addr", "server.addr"},
+			s.AdminAddr == s.Addr && !strings.HasSuffix(s.Addr, ":0"),
+			"must be another address than server.addr: what it shows is not for the public",
+		},
+		{
+			[]string{"server.read_header_timeout", "server.read_timeout"},
+			s.ReadHeaderTimeout > s.ReadTimeout,
+			"must not be longer than server.read_timeout, which includes it (" + showDuration(s.ReadTimeout) + ")",
+		},
+		{
+			[]string{"server.read_timeout", "server.request_timeout"},
+			s.ReadTimeout <= s.RequestTimeout,
+			"must be longer than server.request_timeout (" + showDuration(s.RequestTimeout) + ")",
+		},
+		{
+			[]string{"server.write_timeout", "server.request_timeout"},
+			s.WriteTimeout <= s.RequestTimeout,
+			"must be longer than server.request_timeout (" + showDuration(s.RequestTimeout) + ")",
+		},
+	} {
+		anyBad := false
+		for _, name := range rule.keys {
+			anyBad = anyBad || bad[name]
+		}
+		if rule.broken && !anyBad {
+			problems = append(problems, Problem{Key: rule.keys[0], Value: shown[rule.keys[0]], Message: rule.message})
+		}
+	}
+	return problems
+}

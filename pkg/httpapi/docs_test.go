@@ -1,0 +1,155 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+)
+
+func TestDocsPage(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	home := e.do(call{path: "/"})
+	require.Equal(t, 302, home.status)
+	require.Equal(t, "/api/docs", home.header.Get("Location"))
+
+	page := e.do(call{path: "/api/docs"})
+	require.Equal(t, 200, page.status)
+	require.Equal(t, "text/html; charset=utf-8", page.header.Get("Content-Type"))
+	policy := page.header.Get("Content-Security-Policy")
+	require.Contains(t, policy, "script-src 'self'")
+	require.NotContains(t, policy, "http")
+	require.NotRegexp(t, `<script>|<style|\son[a-z]+=|style=`, page.body, "the policy would block it")
+	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(page.body, -1)
+	require.Len(t, links, 5)
+	for _, link := range links {
+		require.True(t, strings.HasPrefix(link[1], "/api/"), "%s is not ours", link[1])
+		plain := e.do(call{path: link[1]})
+		require.Equal(t, 200, plain.status, link[1])
+		require.NotEmpty(t, plain.body)
+		require.Empty(t, plain.header.Get("Content-Encoding"))
+		zipped := e.do(call{path: link[1], header: http.Header{"Accept-Encoding": {"gzip, br"}}})
+		require.Equal(t, 200, zipped.status)
+		require.Equal(t, plain.header.Get("Content-Type"), zipped.header.Get("Content-Type"))
+		if zipped.header.Get("Content-Encoding") == "gzip" {
+			require.Less(t, len(zipped.body), len(plain.body))
+			require.Equal(t, "Accept-Encoding", zipped.header.Get("Vary"))
+		}
+	}
+}
+
+// TestOpenAPI checks the document against what OpenAPI 3.1 asks for, and that each operation in it answers.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	a := e.do(call{path: "/api/openapi.json"})
+	require.Equal(t, 200, a.status)
+	var doc struct {
+		OpenAPI string `json:"openapi"`
+		Info    struct{ Title, Version string }
+		Servers []struct{ URL string }
+		Paths   map[string]map[string]struct {
+			OperationID string                `json:"operationId"`
+			Security    []map[string][]string `json:"security"`
+			Parameters  []struct {
+				Name, In string
+				Required bool
+				Schema   map[string]any
+			}
+			RequestBody *struct {
+				Required bool
+				Content  map[string]any
+			} `json:"requestBody"`
+			Responses map[string]struct {
+				Description string
+				Content     map[string]struct{ Schema map[string]any }
+			}
+		}
+		Components struct {
+			Schemas         map[string]map[string]any
+			SecuritySchemes map[string]struct{ Type, Scheme string } `json:"securitySchemes"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(a.body), &doc))
+	require.Regexp(t, `^3\.1\.\d+$`, doc.OpenAPI)
+	require.NotEmpty(t, doc.Info.Title)
+	require.NotEmpty(t, doc.Info.Version)
+	require.Equal(t, "/", doc.Servers[0].URL)
+	require.Equal(t, "bearer", doc.Components.SecuritySchemes["key"].Scheme)
+	require.Equal(t, "http", doc.Components.SecuritySchemes["key"].Type)
+
+	for _, ref := range regexp.MustCompile(`"\$ref":"([^"]+)"`).FindAllStringSubmatch(a.body, -1) {
+		name, ok := strings.CutPrefix(ref[1], "#/components/schemas/")
+		require.True(t, ok, ref[1])
+		require.Contains(t, doc.Components.Schemas, name)
+		require.Regexp(t, `^[a-zA-Z0-9._-]+$`, name)
+	}
+	var names []string
+	for name := range doc.Components.Schemas {
+		names = append(names, name)
+	}
+	require.ElementsMatch(t, []string{
+		"Activity", "ActivityData", "FieldProblem", "ListOfActivity", "ListOfProject", "ListOfTask", "NewProject", "NewTask", "Problem",
+		"Project", "ProjectPatch", "Task", "TaskPatch",
+	}, names)
+	require.Equal(t, []any{"string", "null"}, property(doc.Components.Schemas["TaskPatch"], "due_on")["type"])
+	require.Equal(t, "date", property(doc.Components.Schemas["TaskPatch"], "due_on")["format"])
+	require.Equal(t, "string", property(doc.Components.Schemas["TaskPatch"], "title")["type"])
+	require.NotContains(t, doc.Components.Schemas["TaskPatch"], "required")
+
+	ids := map[string]bool{}
+	operations := 0
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			operations++
+			where := method + " " + path
+			require.NotEmpty(t, op.OperationID, where)
+			require.False(t, ids[op.OperationID], "%s: operation ids are unique", where)
+			ids[op.OperationID] = true
+			require.Equal(t, []map[string][]string{{"key": {}}}, op.Security, where)
+			for _, p := range op.Parameters {
+				require.Contains(t, []string{"path", "query"}, p.In, where)
+				require.NotEmpty(t, p.Schema["type"], "%s: %s", where, p.Name)
+				if p.In == "path" {
+					require.True(t, p.Required, where)
+					require.Contains(t, path, "{"+p.Name+"}", where)
+				}
+			}
+			for _, status := range []string{"401", "403", "422", "503", "default"} {
+				require.Equal(t, "#/components/schemas/Problem", op.Responses[status].Content["application/problem+json"].Schema["$ref"], "%s %s", where, status)
+			}
+			for status, response := range op.Responses {
+				require.NotEmpty(t, response.Description, "%s %s", where, status)
+			}
+			require.Equal(t, method == "post" || method == "patch", op.RequestBody != nil, where)
+
+			// Without a key each of them is there and closed; with one, the router finds a handler.
+			real := strings.ReplaceAll(path, "{id}", uuid.NewString())
+			verb := strings.ToUpper(method)
+			e.refused(e.do(call{method: verb, path: real}), 401)
+			want := map[string]int{"get": 200, "post": 422, "patch": 404, "delete": 404}[method]
+			if strings.Contains(path, "{id}") {
+				want = 404
+			}
+			var body any
+			if op.RequestBody != nil {
+				body = object{}
+			}
+			got := e.do(call{method: verb, path: real, key: e.acmeKey, body: body})
+			require.Equal(t, want, got.status, "%s: %s", where, got.body)
+			require.NotContains(t, got.body, "There is nothing at this address", where)
+		}
+	}
+	require.Equal(t, 11, operations)
+}
+
+func property(schema map[string]any, name string) map[string]any {
+	properties, _ := schema["properties"].(map[string]any)
+	p, _ := properties[name].(map[string]any)
+	return p
+}

@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"go.uber.org/zap"
+
+	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// Metrics is told of every answered request. telemetry.Metrics is one.
+type Metrics interface {
+	// ObserveRequest is given a method and a route out of small fixed sets, never what a client made up.
+	ObserveRequest(method, route string, status int, elapsed time.Duration)
+}
+
+// Config is what [New] needs. Everything without a default is required.
+type Config struct {
+	// BaseDomain is the name below which tenants have their subdomains, for example "localhost". Without a port.
+	BaseDomain string
+	Catalog    Catalog
+	DB         *tenantschema.DB
+	Keys       *identity.Service
+	Workspace  *workspace.Service
+	Log        *zap.Logger
+	Metrics    Metrics
+	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
+	TrustedProxies []netip.Prefix
+	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
+	MaxBodyBytes int64
+	// RequestTimeout bounds the work on a request; more is 503. Default 15 s.
+	RequestTimeout time.Duration
+	// MinSchemaVersion is the oldest schema that this program can work on. A tenant behind it is 503.
+	MinSchemaVersion int64
+	// Version is the program's, for the API's description. Default "dev".
+	Version string
+}
+
+// handler holds what the parts of the edge share.
+type handler struct {
+	cfg Config
+}
+
+// New makes the handler of all public hosts.
+func New(cfg Config) (http.Handler, error) {
+	cfg, err := cfg.valid()
+	if err != nil {
+		return nil, err
+	}
+	h := &handler{cfg: cfg}
+	e := echo.New()
+	e.HTTPErrorHandler = renderError
+	trust := proxyTrust(cfg.TrustedProxies)
+	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
+	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
+	// All before the router: what is no tenant's must not learn which routes there are.
+	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit, headAsGet)
+	if err = h.routes(e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (cfg Config) valid() (Config, error) {
+	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Workspace == nil || cfg.Log == nil || cfg.Metrics == nil {
+		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Workspace, Log and Metrics are required")
+	}
+	base, ok := normalHost(cfg.BaseDomain)
+	if _, _, err := net.SplitHostPort(cfg.BaseDomain); !ok || err == nil {
+		return cfg, fmt.Errorf("httpapi: Config.BaseDomain %q is not a domain name without a port", cfg.BaseDomain)
+	}
+	cfg.BaseDomain = base
+	if cfg.MaxBodyBytes < 0 || cfg.RequestTimeout < 0 || cfg.MinSchemaVersion < 0 {
+		return cfg, errors.New("httpapi: Config.MaxBodyBytes, RequestTimeout and MinSchemaVersion must not be negative")
+	}
+	if cfg.MaxBodyBytes == 0 {
+		cfg.MaxBodyBytes = 1 << 20
+	}
+	if cfg.RequestTimeout == 0 {
+		cfg.RequestTimeout = 15 * time.Second
+	}
+	if cfg.Version == "" {
+		cfg.Version = "dev"
+	}
+	cfg.TrustedProxies = slices.Clone(cfg.TrustedProxies)
+	for i, prefix := range cfg.TrustedProxies {
+		if !prefix.IsValid() || prefix.Addr().Is4In6() {
+			return cfg, fmt.Errorf("httpapi: Config.TrustedProxies: %q is not an IPv4 or IPv6 network like 10.0.0.0/8", prefix)
+		}
+		cfg.TrustedProxies[i] = prefix.Masked()
+	}
+	return cfg, nil
+}
+
+// proxyTrust gives Echo's form of the trusted proxies. Echo's own default, every private address, is nobody we know.
+func proxyTrust(prefixes []netip.Prefix) []echo.TrustOption {
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, prefix := range prefixes {
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{
+			IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+		}))
+	}
+	return trust
+}

@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+)
+
+// Catalog finds a tenant by the label before the base domain, without I/O. tenancy.Catalog is one.
+type Catalog interface {
+	BySlug(slug string) (tenancy.Tenant, bool)
+}
+
+// notFoundHost is the whole answer to every host that is no tenant's. It holds no request id and nothing of the request, so that
+// nobody can tell a name that is reserved, or was a customer's once, from one that never existed.
+const notFoundHost = `{"type":"urn:rowhouse:problem:not_found","title":"Not found","status":404,"detail":"There is nothing here."}` + "\n"
+
+// landing is what the base domain itself says.
+const landing = "Rowhouse: each customer works on its own subdomain.\n"
+
+// suspendedPage is the whole answer of a suspended workspace, to people and programs alike.
+const suspendedPage = "This workspace is suspended. Its data is kept. Ask whoever runs it for you.\n"
+
+const (
+	maxHostName = 253 // octets of a name in DNS, RFC 1035
+	maxLabel    = 63
+)
+
+// normalHost gives the name part of a Host header in lower case, without port and without the one trailing dot that a fully
+// qualified name may have. It gives false for what cannot be a DNS name here: IPv6 literals, non-ASCII, empty or overlong names.
+func normalHost(host string) (string, bool) {
+	name, port, hasPort := strings.Cut(host, ":")
+	if hasPort && !isPort(port) { // A second colon, so IPv6 as well, fails here.
+		return "", false
+	}
+	name = strings.TrimSuffix(name, ".")
+	if name == "" || len(name) > maxHostName {
+		return "", false
+	}
+	name = strings.ToLower(name)
+	for label := range strings.SplitSeq(name, ".") {
+		if !isLabel(label) {
+			return "", false
+		}
+	}
+	return name, true
+}
+
+// isPort allows the empty port: RFC 3986 lets a host end in a bare colon.
+func isPort(s string) bool {
+	if len(s) > 5 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func isLabel(s string) bool {
+	if s == "" || len(s) > maxLabel || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// slugOf gives the one label before base, or false. Both must be normal.
+func slugOf(host, base string) (string, bool) {
+	slug, ok := strings.CutSuffix(host, "."+base)
+	return slug, ok && !strings.Contains(slug, ".")
+}
+
+// hostGate finds the tenant of the request, or answers. It stands before the router, so its 404 is the same on every path.
+func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		host, ok := normalHost(c.Request().Host)
+		if ok && host == h.cfg.BaseDomain && c.Request().URL.Path == "/" && isRead(c.Request().Method) {
+			return c.String(http.StatusOK, landing)
+		}
+		slug, below := slugOf(host, h.cfg.BaseDomain)
+		if !ok || !below {
+			return answerNotFoundHost(c)
+		}
+		tenant, found := h.cfg.Catalog.BySlug(slug)
+		if !found {
+			return answerNotFoundHost(c)
+		}
+		switch tenant.State {
+		case tenancy.StateArchived, tenancy.StateDeleted:
+			return answerNotFoundHost(c)
+		}
+		r := requestFrom(c.Request().Context())
+		r.tenant = tenant
+		r.scope = h.cfg.DB.Tenant(tenant.Engine())
+		return next(c)
+	}
+}
+
+func answerNotFoundHost(c echo.Context) error {
+	return c.Blob(http.StatusNotFound, mimeProblem, []byte(notFoundHost))
+}
+
+// stateGate lets only tenants pass that can be served.
+func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		tenant := requestFrom(c.Request().Context()).tenant
+		switch tenant.State {
+		case tenancy.StateReady, tenancy.StateMigrating:
+			// A migration expands before it contracts, so the code serves a tenant that is being migrated, and one that is ahead of it.
+			if tenant.SchemaVersion >= h.cfg.MinSchemaVersion {
+				return next(c)
+			}
+		case tenancy.StateSuspended:
+			return c.String(http.StatusForbidden, suspendedPage)
+		}
+		p := newProblem(http.StatusServiceUnavailable, "This workspace is being worked on. Try again in a moment.")
+		p.cause = errors.New("httpapi: tenant cannot be served: " + string(tenant.State))
+		return p
+	}
+}
+
+func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+const apiDescription = `Each customer works on its own subdomain, and its API keys work there only.
+
+Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
+Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
+Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
+PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.`
+
+// newAPI makes the huma API on e. It has none of huma's own pages: those load scripts from elsewhere and are built on first use.
+func (h *handler) newAPI(e *echo.Echo) huma.API {
+	api := humaecho.New(e, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription},
+			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{mimeJSON: huma.DefaultJSONFormat},
+		DefaultFormat: mimeJSON,
+		Transformers:  []huma.Transformer{fromHuma},
+	})
+	api.UseMiddleware(h.authenticate, h.readBody)
+	return api
+}
+
+// schemaName names the schemas by what they show, not by how this package calls it.
+func schemaName(t reflect.Type, hint string) string {
+	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
+}
+
+// document gives the finished OpenAPI document. Call it after all operations have been registered.
+func document(api huma.API) ([]byte, error) {
+	// huma registers its own error type with every operation. No answer has it: fromHuma rewrites them all.
+	delete(api.OpenAPI().Components.Schemas.Map(), "ErrorModel")
+	doc, err := json.Marshal(api.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: make the OpenAPI document: %w", err)
+	}
+	return doc, nil
+}
+
+// resource describes the operations on one kind of thing.
+type resource struct {
+	api huma.API
+	tag string
+}
+
+// op describes an operation. Its id is made of verb and tag.
+func (r resource) op(method, path, verb, summary string) huma.Operation {
+	op := huma.Operation{
+		Method: method, Path: path, Tags: []string{r.tag}, Summary: summary,
+		OperationID: verb + "-" + strings.ToLower(r.tag),
+		Security:    []map[string][]string{{"key": {}}},
+		// readBody has bounded the body and read it, so huma shall neither limit it again nor touch the deadlines of the connection.
+		MaxBodyBytes: -1, BodyReadTimeout: -1,
+		Responses: map[string]*huma.Response{},
+	}
+	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	switch method {
+	case http.MethodPost:
+		op.DefaultStatus = http.StatusCreated
+		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodPatch:
+		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if strings.Contains(path, "{id}") {
+		// An id that is no id names nothing: 404 by pathID, where huma would say 422. Such a path has no other parameter.
+		op.SkipValidateParams = true
+		statuses = append(statuses, http.StatusNotFound)
+	} else {
+		// A misspelt filter must not list everything.
+		op.RejectUnknownQueryParameters = true
+	}
+	schema := r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	for _, status := range statuses {
+		_, title := kindOf(status)
+		op.Responses[strconv.Itoa(status)] = problemResponse(title, schema)
+	}
+	op.Responses["default"] = problemResponse("Any other problem", schema)
+	return op
+}
+
+func problemResponse(title string, schema *huma.Schema) *huma.Response {
+	return &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{mimeProblem: {Schema: schema}}}
+}
+
+// inTenant makes a huma handler of a function that is given its tenant's scope, and shows its errors as problems.
+func inTenant[I, O any](fn func(context.Context, tenantschema.Scope, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		out, err := fn(ctx, requestFrom(ctx).scope, in)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	}
+}
+
+// pathID reads the id of a path. What cannot be an id is the id of nothing.
+func pathID(thing, id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil || len(id) != len(parsed.String()) { // uuid.Parse knows forms, such as urn:uuid:…, that would be second addresses.
+		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is no such %s.", thing)
+	}
+	return parsed, nil
+}

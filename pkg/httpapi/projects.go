@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+const pathProjects = "/api/v1/projects"
+
+// projectView is a workspace.Project as the API documents it. The conversion between them keeps both alike.
+type projectView struct {
+	ID          uuid.UUID  `json:"id" format:"uuid"`
+	Name        string     `json:"name" example:"Move to the new office"`
+	Description string     `json:"description"`
+	ArchivedAt  *time.Time `json:"archived_at" doc:"When it was put away; null for a project in use."`
+	CreatedAt   time.Time  `json:"created_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
+}
+
+func viewProject(p workspace.Project) projectView { return projectView(p) }
+
+type newProject struct {
+	Name        string `json:"name" minLength:"1" maxLength:"100" doc:"One line. Two projects may have the same." example:"Move to the new office"`
+	Description string `json:"description,omitempty" maxLength:"10000"`
+}
+
+type projectPatch struct {
+	Name        *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	Description *string `json:"description,omitempty" maxLength:"10000"`
+	Archived    *bool   `json:"archived,omitempty" doc:"true puts the project away, false takes it back. Its tasks stay."`
+}
+
+type projectQuery struct {
+	pageQuery
+	Archived optional[bool] `query:"archived" doc:"Only projects that are put away, or only those that are not."`
+	Query    string         `query:"q" maxLength:"100" doc:"Only projects with this text in their name."`
+}
+
+type projectPath struct {
+	ID string `path:"id" format:"uuid" doc:"The project's id."`
+}
+
+type projectAnswer struct {
+	Body projectView
+}
+
+type projectCreated struct {
+	Location string `header:"Location" doc:"The address of the new project."`
+	Body     projectView
+}
+
+func (h *handler) listProjects(ctx context.Context, scope tenantschema.Scope, in *projectQuery) (*page[projectView], error) {
+	filter := workspace.ProjectFilter{Archived: in.Archived.ptr(), Query: in.Query}
+	found, err := h.cfg.Workspace.ListProjects(ctx, scope, filter, in.request())
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(ctx, found, viewProject), nil
+}
+
+func (h *handler) createProject(ctx context.Context, scope tenantschema.Scope, in *struct{ Body newProject }) (*projectCreated, error) {
+	project, err := h.cfg.Workspace.CreateProject(ctx, scope, workspace.NewProject(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	return &projectCreated{Location: pathProjects + "/" + project.ID.String(), Body: viewProject(project)}, nil
+}
+
+func (h *handler) getProject(ctx context.Context, scope tenantschema.Scope, in *projectPath) (*projectAnswer, error) {
+	id, err := pathID("project", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	if err != nil {
+		return nil, err
+	}
+	return &projectAnswer{Body: viewProject(project)}, nil
+}
+
+func (h *handler) patchProject(ctx context.Context, scope tenantschema.Scope, in *struct {
+	projectPath
+	Body projectPatch
+},
+) (*projectAnswer, error) {
+	id, err := pathID("project", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	project, err := h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	return &projectAnswer{Body: viewProject(project)}, nil
+}
+
+func (h *handler) deleteProject(ctx context.Context, scope tenantschema.Scope, in *projectPath) (*struct{}, error) {
+	id, err := pathID("project", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.cfg.Workspace.DeleteProject(ctx, scope, id)
+}

@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+const pathTasks = "/api/v1/tasks"
+
+// taskView is a workspace.Task as the API documents it. The conversion between them keeps both alike.
+type taskView struct {
+	ID          uuid.UUID        `json:"id" format:"uuid"`
+	ProjectID   uuid.UUID        `json:"project_id" format:"uuid"`
+	Title       string           `json:"title" example:"Order the moving boxes"`
+	Description string           `json:"description"`
+	Status      workspace.Status `json:"status" enum:"todo,doing,done,cancelled"`
+	Priority    int              `json:"priority" minimum:"0" maximum:"4" doc:"From 0 (none) to 4 (urgent)."`
+	AssigneeID  *uuid.UUID       `json:"assignee_id" format:"uuid"`
+	DueOn       *workspace.Date  `json:"due_on" format:"date"`
+	CreatedAt   time.Time        `json:"created_at"`
+	UpdatedAt   time.Time        `json:"updated_at"`
+	CompletedAt *time.Time       `json:"completed_at" doc:"When it became done; null in every other status."`
+}
+
+func viewTask(t workspace.Task) taskView { return taskView(t) }
+
+type newTask struct {
+	ProjectID   uuid.UUID        `json:"project_id" format:"uuid"`
+	Title       string           `json:"title" minLength:"1" maxLength:"200" doc:"One line." example:"Order the moving boxes"`
+	Description string           `json:"description,omitempty" maxLength:"10000"`
+	Status      workspace.Status `json:"status,omitempty" enum:"todo,doing,done,cancelled" doc:"todo if absent."`
+	Priority    int              `json:"priority,omitempty" minimum:"0" maximum:"4" doc:"From 0 (none) to 4 (urgent)."`
+	AssigneeID  *uuid.UUID       `json:"assignee_id,omitempty" format:"uuid" nullable:"true"`
+	DueOn       *workspace.Date  `json:"due_on,omitempty" format:"date" nullable:"true"`
+}
+
+type taskPatch struct {
+	Title       *string                  `json:"title,omitempty" minLength:"1" maxLength:"200"`
+	Description *string                  `json:"description,omitempty" maxLength:"10000"`
+	Status      *workspace.Status        `json:"status,omitempty" enum:"todo,doing,done,cancelled"`
+	Priority    *int                     `json:"priority,omitempty" minimum:"0" maximum:"4"`
+	AssigneeID  nullable[uuid.UUID]      `json:"assignee_id,omitzero" format:"uuid" doc:"null takes the task from whoever has it."`
+	DueOn       nullable[workspace.Date] `json:"due_on,omitzero" format:"date" doc:"null takes the date away."`
+}
+
+func (p taskPatch) patch() workspace.TaskPatch {
+	return workspace.TaskPatch{
+		Title: p.Title, Description: p.Description, Status: p.Status, Priority: p.Priority,
+		AssigneeID: p.AssigneeID.Optional, DueOn: p.DueOn.Optional,
+	}
+}
+
+type taskQuery struct {
+	pageQuery
+	ProjectID  optional[uuid.UUID]      `query:"project_id" format:"uuid" doc:"Only tasks of this project."`
+	Status     []workspace.Status       `query:"status" enum:"todo,doing,done,cancelled" doc:"Only tasks in one of these, separated by commas."`
+	AssigneeID optional[uuid.UUID]      `query:"assignee_id" format:"uuid" doc:"Only tasks of this user."`
+	Query      string                   `query:"q" maxLength:"100" doc:"Only tasks with this text in their title."`
+	DueAfter   optional[workspace.Date] `query:"due_after" format:"date" doc:"Only tasks due later than this day."`
+	DueBefore  optional[workspace.Date] `query:"due_before" format:"date" doc:"Only tasks due earlier than this day."`
+}
+
+type taskPath struct {
+	ID string `path:"id" format:"uuid" doc:"The task's id."`
+}
+
+type taskAnswer struct {
+	Body taskView
+}
+
+type taskCreated struct {
+	Location string `header:"Location" doc:"The address of the new task."`
+	Body     taskView
+}
+
+func (h *handler) listTasks(ctx context.Context, scope tenantschema.Scope, in *taskQuery) (*page[taskView], error) {
+	filter := workspace.TaskFilter{
+		ProjectID: in.ProjectID.ptr(), Statuses: in.Status, AssigneeID: in.AssigneeID.ptr(), Query: in.Query,
+		DueAfter: in.DueAfter.ptr(), DueBefore: in.DueBefore.ptr(),
+	}
+	found, err := h.cfg.Workspace.ListTasks(ctx, scope, filter, in.request())
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(ctx, found, viewTask), nil
+}
+
+func (h *handler) createTask(ctx context.Context, scope tenantschema.Scope, in *struct{ Body newTask }) (*taskCreated, error) {
+	task, err := h.cfg.Workspace.CreateTask(ctx, scope, workspace.NewTask(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	return &taskCreated{Location: pathTasks + "/" + task.ID.String(), Body: viewTask(task)}, nil
+}
+
+func (h *handler) getTask(ctx context.Context, scope tenantschema.Scope, in *taskPath) (*taskAnswer, error) {
+	id, err := pathID("task", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	if err != nil {
+		return nil, err
+	}
+	return &taskAnswer{Body: viewTask(task)}, nil
+}
+
+func (h *handler) patchTask(ctx context.Context, scope tenantschema.Scope, in *struct {
+	taskPath
+	Body taskPatch
+},
+) (*taskAnswer, error) {
+	id, err := pathID("task", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, in.Body.patch())
+	if err != nil {
+		return nil, err
+	}
+	return &taskAnswer{Body: viewTask(task)}, nil
+}
+
+func (h *handler) deleteTask(ctx context.Context, scope tenantschema.Scope, in *taskPath) (*struct{}, error) {
+	id, err := pathID("task", in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.cfg.Workspace.DeleteTask(ctx, scope, id)
+}

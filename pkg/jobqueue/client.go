@@ -1,0 +1,216 @@
+package jobqueue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// schema is where River's tables stand, for all tenants.
+const schema = "river"
+
+// hardStop is how long [Client.Stop] waits for jobs that were told to end.
+const hardStop = 10 * time.Second
+
+// Tenants looks tenants up. It must not answer from a cache: a job may have waited for days.
+type Tenants interface {
+	// Fetch gives an error of code apperr.NotFound if there never was such a tenant.
+	Fetch(ctx context.Context, id string) (tenancy.Tenant, error)
+}
+
+// Observer is told of every job that was worked.
+type Observer interface {
+	// JobWorked tells the kind, one of the outcomes, how long the job had waited since it was due, and how long it ran.
+	JobWorked(kind, outcome string, wait, run time.Duration)
+}
+
+// Config is what a [Client] works with. A client without Workers only enqueues, and needs no other field.
+type Config struct {
+	// Workers says what to do with each kind of job. Nil makes a client that only enqueues.
+	Workers *Workers
+	// Pool logs in as the control role. Required with Workers.
+	Pool *pgxpool.Pool
+	// DB gives the scopes. Required with Workers.
+	DB *tenantschema.DB
+	// Tenants looks up whose a job is. Required with Workers.
+	Tenants Tenants
+	// Log gets one line per job and River's warnings. Required with Workers.
+	Log *zap.Logger
+	// Metrics, if set, is told of every job.
+	Metrics Observer
+
+	// ID names this process among all that work jobs. No two may have the same at once. Default: made of host name and time.
+	ID string
+	// MaxWorkers is how many jobs run at once, over all queues: critical and bulk have a quarter each, default has the rest. Default 16,
+	// at least 3.
+	MaxWorkers int
+	// PollInterval is how often each queue looks for jobs when it is idle: the longest that a job waits for a free worker. Default 100 ms.
+	PollInterval time.Duration
+	// JobTimeout is how long a job may run before its context ends. Default a minute.
+	JobTimeout time.Duration
+	// RescueAfter is how long after its start a job is taken for lost, because the process that worked it died, and is worked again. It
+	// must be longer than JobTimeout, and no job may go on that long after its context has ended: it would run twice. Default JobTimeout
+	// and a minute more. The search for lost jobs adds up to half a minute, and a new leader up to 20 s.
+	RescueAfter time.Duration
+	// RecheckAfter is how long a job waits before it looks again at a tenant that cannot be served, for example because it is suspended.
+	// Default 15 s.
+	RecheckAfter time.Duration
+}
+
+func (cfg *Config) validate() error {
+	if cfg.Workers == nil {
+		return nil
+	}
+	if cfg.Pool == nil || cfg.DB == nil || cfg.Tenants == nil || cfg.Log == nil {
+		return errors.New("jobqueue: Config.Pool, DB, Tenants and Log are required to work jobs")
+	}
+	if cfg.MaxWorkers < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
+		return errors.New("jobqueue: Config's numbers must not be negative")
+	}
+	setDefault(&cfg.MaxWorkers, 16)
+	setDefault(&cfg.PollInterval, 100*time.Millisecond)
+	setDefault(&cfg.JobTimeout, time.Minute)
+	setDefault(&cfg.RescueAfter, cfg.JobTimeout+time.Minute)
+	setDefault(&cfg.RecheckAfter, 15*time.Second)
+	if cfg.MaxWorkers < minWorkers {
+		return fmt.Errorf("jobqueue: Config.MaxWorkers must be %d or more: each queue needs one", minWorkers)
+	}
+	if cfg.RescueAfter <= cfg.JobTimeout {
+		return errors.New("jobqueue: Config.RescueAfter must be longer than JobTimeout: running jobs would be worked twice")
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Client enqueues jobs, and works them once started. It is safe for concurrent use.
+type Client struct {
+	cfg   Config
+	river *river.Client[pgx.Tx]
+}
+
+// New validates cfg. It does no I/O and starts nothing.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg}
+	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)}
+	if cfg.Workers != nil {
+		workers, err := cfg.Workers.bind(c)
+		if err != nil {
+			return nil, err
+		}
+		*riverConfig = river.Config{
+			Schema:               schema,
+			ID:                   cfg.ID,
+			Logger:               riverLog(cfg.Log),
+			Middleware:           []rivertype.Middleware{river.WorkerMiddlewareFunc(c.observe)},
+			Queues:               queues(cfg.MaxWorkers),
+			Workers:              workers,
+			JobTimeout:           cfg.JobTimeout,
+			RescueStuckJobsAfter: cfg.RescueAfter,
+			// Any role may send a notification, and River would obey one that says "pause".
+			PollOnly:          true,
+			FetchPollInterval: cfg.PollInterval,
+			FetchCooldown:     min(5*time.Millisecond, cfg.PollInterval),
+			// While two versions of the program run side by side, the old one leaves the new one's jobs alone.
+			FetchOnlyKnownKinds: true,
+			// Only the owner of an index may rebuild it, and the control role is not.
+			ReindexerIndexNames: []string{},
+		}
+	}
+	var err error
+	if c.river, err = river.NewClient(pollDriver{riverpgxv5.New(cfg.Pool)}, riverConfig); err != nil {
+		return nil, fmt.Errorf("jobqueue: %w", err)
+	}
+	return c, nil
+}
+
+// pollDriver is River's driver for pgx without notifications. Nobody listens to them, and each costs its transaction a round trip and
+// a lock that all committing notifiers share.
+type pollDriver struct{ *riverpgxv5.Driver }
+
+func (pollDriver) SupportsListener() bool     { return false }
+func (pollDriver) SupportsListenNotify() bool { return false }
+
+// riverLog gives River a logger for what goes wrong. What it says of each job at lower levels, our own line says.
+func riverLog(log *zap.Logger) *slog.Logger {
+	core := log.Core()
+	if raised, err := zapcore.NewIncreaseLevelCore(core, zapcore.WarnLevel); err == nil { // It fails where core is stricter already.
+		core = raised
+	}
+	noStacks := zapslog.AddStacktraceAt(slog.LevelError + 1) // They would show River's insides.
+	return slog.New(zapslog.NewHandler(core, zapslog.WithName("river"), noStacks))
+}
+
+// Enqueue adds a job to the queue, for the tenant of tx and as part of tx: it is worked after the commit, or never was.
+func (c *Client) Enqueue(ctx context.Context, tx *tenantschema.Tx, args Args) error {
+	if args == nil {
+		return errors.New("jobqueue: enqueue: args are nil")
+	}
+	id := tx.Tenant().ID
+	if !tenancy.ValidID(id) {
+		return fmt.Errorf("jobqueue: enqueue %s: the transaction's tenant has no valid id", args.Kind())
+	}
+	if err := checkOpts(args); err != nil {
+		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
+	}
+	metadata, err := json.Marshal(stamp{Tenant: id})
+	if err != nil {
+		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
+	}
+	if _, err = c.river.InsertTx(ctx, tx.AsLogin(), args, &river.InsertOpts{Metadata: metadata}); err != nil {
+		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// Start begins to work jobs and returns. ctx bounds the start alone: its end does not end the work, [Client.Stop] does.
+func (c *Client) Start(ctx context.Context) error {
+	if c.cfg.Workers == nil {
+		return errors.New("jobqueue: a client without Config.Workers only enqueues")
+	}
+	if err := c.cfg.Pool.Ping(ctx); err != nil {
+		return fmt.Errorf("jobqueue: start: %w", err)
+	}
+	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("jobqueue: start: %w", err)
+	}
+	return nil
+}
+
+// Stop takes no more jobs and waits for the running ones. When ctx ends before they do, their contexts are cancelled and they go back
+// to the queue without having used up an attempt. When Stop returns nil, everything has ended. An error means that a job did not end
+// within 10 s of being told to; it is worked again after [Config.RescueAfter].
+func (c *Client) Stop(ctx context.Context) error {
+	if c.river.Stop(ctx) == nil {
+		return nil
+	}
+	hardCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hardStop)
+	defer cancel()
+	if err := c.river.StopAndCancel(hardCtx); err != nil {
+		return fmt.Errorf("jobqueue: stop: jobs did not end although their contexts did: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package jobqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Grants names the roles that get rights on the queue. No other role gets any, tenants' roles least of all.
+type Grants struct {
+	// ControlRole works jobs: it reads and writes all of River's tables but the list of migrations, which it only reads.
+	ControlRole string
+	// CellRoles enqueue: in a transaction that names a tenant they may insert that tenant's jobs and see them, and nothing else.
+	CellRoles []string
+}
+
+func (g Grants) validate() error {
+	if g.ControlRole == "" || len(g.CellRoles) == 0 || slices.Contains(g.CellRoles, "") {
+		return errors.New("jobqueue: Grants.ControlRole and CellRoles are required")
+	}
+	return nil
+}
+
+func (g Grants) control() string { return quote(g.ControlRole) }
+
+func (g Grants) cells() string {
+	quoted := make([]string, len(g.CellRoles))
+	for i, role := range g.CellRoles {
+		quoted[i] = quote(role)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+func quote(role string) string { return pgx.Identifier{role}.Sanitize() }
+
+// statements may be repeated and lock no table.
+func (g Grants) statements() []string {
+	control, cells := g.control(), g.cells()
+	return []string{
+		"revoke all on schema river from public",
+		"revoke all on all functions in schema river from public",
+		"revoke all on type river.river_job_state from public",
+		"grant usage on schema river to " + control + ", " + cells,
+		// River's indexes call a function of its own.
+		"grant execute on all functions in schema river to " + control + ", " + cells,
+
+		"grant select, insert, update, delete on all tables in schema river to " + control,
+		"grant usage on all sequences in schema river to " + control,
+		"revoke insert, update, delete on river.river_migration from " + control,
+
+		// The columns of River's insert, and its RETURNING. Not among them: attempt, attempted_at, attempted_by, errors, finalized_at.
+		"grant select, insert (id, args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags, " +
+			"unique_key, unique_states) on river.river_job to " + cells,
+		// Asked for by its ON CONFLICT. No policy lets a cell update a row, so that the right alone changes nothing.
+		"grant update (kind) on river.river_job to " + cells,
+		"grant usage on sequence river.river_job_id_seq to " + cells,
+	}
+}
+
+// policy is a row level security policy on river.river_job. One whose rule changes takes a new name, by which [Grants.apply] knows it.
+type policy struct {
+	name  string
+	roles []string
+	rule  string // from FOR on; %s stands for the roles
+}
+
+func (p policy) sql() string {
+	quoted := make([]string, len(p.roles))
+	for i, role := range p.roles {
+		quoted[i] = quote(role)
+	}
+	return "create policy " + p.name + " on river.river_job " + fmt.Sprintf(p.rule, strings.Join(quoted, ", "))
+}
+
+func (g Grants) policies() []policy {
+	// The setting is made by tenantschema when a transaction leaves its tenant's role ([tenantschema.Tx.AsLogin]); empty means none.
+	const own = "(metadata ->> 'tenant' = nullif(pg_catalog.current_setting('rowhouse.tenant', true), ''))"
+	return []policy{
+		{"rowhouse_control", []string{g.ControlRole}, "for all to %s using (true) with check (true)"},
+		{"rowhouse_cells_insert", g.CellRoles, "for insert to %s with check " + own},
+		{"rowhouse_cells_select", g.CellRoles, "for select to %s using " + own},
+	}
+}
+
+// apply gives the rights. River's owner is not subject to the policies.
+func (g Grants) apply(ctx context.Context, tx pgx.Tx) error {
+	for _, sql := range g.statements() {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("grant: %w", err)
+		}
+	}
+	var secured bool
+	err := tx.QueryRow(ctx, "select relrowsecurity from pg_catalog.pg_class where oid = 'river.river_job'::regclass").Scan(&secured)
+	if err != nil {
+		return fmt.Errorf("read row security: %w", err)
+	}
+	rows, err := tx.Query(ctx, `select policyname, roles::text[] from pg_catalog.pg_policies
+		where schemaname = 'river' and tablename = 'river_job'`)
+	if err != nil {
+		return fmt.Errorf("read policies: %w", err)
+	}
+	there := map[string][]string{}
+	var name string
+	var roles []string
+	_, err = pgx.ForEachRow(rows, []any{&name, &roles}, func() error {
+		there[name] = slices.Sorted(slices.Values(roles))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read policies: %w", err)
+	}
+	// Each change locks the table for a moment, behind every transaction that has enqueued: only what is not right is changed.
+	var changes []string
+	if !secured {
+		changes = append(changes, "alter table river.river_job enable row level security")
+	}
+	for _, p := range g.policies() {
+		have, exists := there[p.name]
+		delete(there, p.name)
+		if exists && slices.Equal(have, slices.Sorted(slices.Values(p.roles))) {
+			continue
+		}
+		changes = append(changes, "drop policy if exists "+p.name+" on river.river_job", p.sql())
+	}
+	for name := range there { // What an older version made, or somebody else: policies add up.
+		changes = append(changes, "drop policy "+quote(name)+" on river.river_job")
+	}
+	for _, sql := range changes {
+		if _, err = tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("set policies: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+)
+
+const (
+	channel = "rowhouse_tenants"
+	// fullEvery bounds how long a lost notification can go unnoticed.
+	fullEvery = 30 * time.Second
+	// gather is how long further notifications are collected after the first, so that a burst costs one query.
+	gather = 10 * time.Millisecond
+	// gatherMost is the number of changed tenants above which everything is read again.
+	gatherMost = 500
+	// reconnectEvery is the pause between attempts to listen again.
+	reconnectEvery = 250 * time.Millisecond
+)
+
+// CatalogConfig says where a [Catalog] reads.
+type CatalogConfig struct {
+	// Pool may read rowhouse.tenants. Required.
+	Pool *pgxpool.Pool
+	// Listen gives settings for a connection of its own, not through a pooler: transaction poolers lose LISTEN. Required.
+	Listen *pgx.ConnConfig
+	// Log gets a line when the connection is lost and found. Required.
+	Log *zap.Logger
+	// OnRefresh, if set, is told after each refresh how many tenants there are.
+	OnRefresh func(tenants int)
+}
+
+// Catalog is this process's copy of the catalog: all tenants but deleted ones. Looking one up does no I/O, so a name that does not
+// exist costs and takes as much as one that does.
+//
+// A change committed by any process is seen within a second: the table notifies, the catalog reads the named rows again. While the
+// listening connection is down the copy may be old; it is tried again every 250 ms and everything is read on success, and every 30 s
+// in any case. A forged notification only makes the catalog read a row.
+type Catalog struct {
+	cfg    CatalogConfig
+	mu     sync.RWMutex
+	byID   map[string]Tenant
+	bySlug map[string]string // slug to id
+	synced atomic.Int64      // Unix nanoseconds of the last successful refresh
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+// OpenCatalog reads the catalog and starts to follow it. Close it.
+func OpenCatalog(ctx context.Context, cfg CatalogConfig) (*Catalog, error) {
+	if cfg.Pool == nil || cfg.Listen == nil || cfg.Log == nil {
+		return nil, errors.New("tenancy: CatalogConfig.Pool, Listen and Log are required")
+	}
+	if cfg.OnRefresh == nil {
+		cfg.OnRefresh = func(int) {}
+	}
+	c := &Catalog{cfg: cfg, done: make(chan struct{})}
+	conn, err := c.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	runCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	c.stop = stop
+	go c.follow(runCtx, conn)
+	return c, nil
+}
+
+// Close stops following and waits until it has.
+func (c *Catalog) Close() {
+	c.stop()
+	<-c.done
+}
+
+// BySlug finds the tenant of a subdomain.
+func (c *Catalog) BySlug(slug string) (Tenant, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, ok := c.byID[c.bySlug[slug]]
+	return t, ok
+}
+
+// ByID finds a tenant by its id.
+func (c *Catalog) ByID(id string) (Tenant, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, ok := c.byID[id]
+	return t, ok
+}
+
+// Len is the number of tenants.
+func (c *Catalog) Len() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.byID)
+}
+
+// Synced is when the copy was last known to be equal to the table.
+func (c *Catalog) Synced() time.Time { return time.Unix(0, c.synced.Load()) }
+
+// Fetch reads a tenant from the database, deleted ones too. [apperr.NotFound] if there never was one.
+func (c *Catalog) Fetch(ctx context.Context, id string) (Tenant, error) {
+	tenants, err := readTenants(ctx, c.cfg.Pool, "where id = $1", id)
+	if err != nil {
+		return Tenant{}, err
+	}
+	if len(tenants) == 0 {
+		return Tenant{}, apperr.New(apperr.NotFound, "there is no tenant with the id %q", id)
+	}
+	return tenants[0], nil
+}
+
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func readTenants(ctx context.Context, q querier, where string, args ...any) ([]Tenant, error) {
+	rows, err := q.Query(ctx, "select "+tenantColumns+" from rowhouse.tenants "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	tenants, err := pgx.CollectRows(rows, scanTenant)
+	if err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	return tenants, nil
+}
+
+// listen connects, listens and then reads everything, in this order: what changes in between is notified.
+func (c *Catalog) listen(ctx context.Context) (*pgx.Conn, error) {
+	conn, err := pgx.ConnectConfig(ctx, c.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("connect to follow the catalog: %w", err)
+	}
+	if _, err = conn.Exec(ctx, "listen "+channel); err == nil {
+		err = c.readAll(ctx)
+	}
+	if err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx)) // It did nothing yet.
+		return nil, err
+	}
+	return conn, nil
+}
+
+// follow keeps the copy fresh until ctx ends.
+func (c *Catalog) follow(ctx context.Context, conn *pgx.Conn) {
+	defer close(c.done)
+	for ctx.Err() == nil {
+		err := c.followOn(ctx, conn)
+		_ = conn.Close(context.WithoutCancel(ctx)) // It is broken or no longer needed.
+		if ctx.Err() != nil {
+			return
+		}
+		c.cfg.Log.Warn("lost the connection that follows the catalog; connecting again", zap.Error(err))
+		for {
+			if conn, err = c.listen(ctx); err == nil {
+				c.cfg.Log.Info("following the catalog again")
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(reconnectEvery):
+			}
+		}
+	}
+}
+
+// followOn refreshes as conn tells, until that fails.
+func (c *Catalog) followOn(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		ids, err := waitForChanges(ctx, conn)
+		switch {
+		case err != nil:
+			return err
+		case len(ids) == 0 || len(ids) > gatherMost:
+			err = c.readAll(ctx)
+		default:
+			err = c.readSome(ctx, ids)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// waitForChanges gives the ids of changed tenants, or none when it is time to read everything.
+func waitForChanges(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	ids := map[string]struct{}{}
+	wait := fullEvery
+	for {
+		waitCtx, cancel := context.WithTimeout(ctx, wait)
+		notification, err := conn.WaitForNotification(waitCtx)
+		cancel()
+		if err != nil {
+			if ctx.Err() != nil || conn.IsClosed() || !errors.Is(err, context.DeadlineExceeded) {
+				return nil, fmt.Errorf("wait for changes of the catalog: %w", err)
+			}
+			break // Quiet for as long as we cared to wait.
+		}
+		if ValidID(notification.Payload) { // Whatever else somebody notifies is none of ours.
+			ids[notification.Payload] = struct{}{}
+		}
+		if len(ids) > gatherMost {
+			break
+		}
+		if len(ids) > 0 {
+			wait = gather
+		}
+	}
+	list := make([]string, 0, len(ids))
+	for id := range ids {
+		list = append(list, id)
+	}
+	return list, nil
+}
+
+func (c *Catalog) readAll(ctx context.Context) error {
+	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted'")
+	if err != nil {
+		return err
+	}
+	byID, bySlug := make(map[string]Tenant, len(tenants)), make(map[string]string, len(tenants))
+	for _, t := range tenants {
+		byID[t.ID], bySlug[t.Slug] = t, t.ID
+	}
+	c.mu.Lock()
+	c.byID, c.bySlug = byID, bySlug
+	c.mu.Unlock()
+	c.refreshed(len(byID))
+	return nil
+}
+
+func (c *Catalog) readSome(ctx context.Context, ids []string) error {
+	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted' and id = any($1)", ids)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	for _, id := range ids {
+		if old, ok := c.byID[id]; ok && c.bySlug[old.Slug] == id {
+			delete(c.bySlug, old.Slug)
+		}
+		delete(c.byID, id)
+	}
+	for _, t := range tenants {
+		c.byID[t.ID], c.bySlug[t.Slug] = t, t.ID
+	}
+	n := len(c.byID)
+	c.mu.Unlock()
+	c.refreshed(n)
+	return nil
+}
+
+func (c *Catalog) refreshed(tenants int) {
+	c.synced.Store(time.Now().UnixNano())
+	c.cfg.OnRefresh(tenants)
+}

@@ -1,0 +1,162 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/rowhousehq/rowhouse/migrations"
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+)
+
+// firstCell is the cell that new tenants join.
+const firstCell = 1
+
+// MigrateControl makes or updates all that stands outside the tenants' schemas, as the owner: the login roles and their passwords, the
+// database's and the catalog's grants, and the catalog's tables. more runs under the same lock, for River's schema.
+//
+// It is safe to repeat, and processes that call it at once take turns.
+func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.Context) error) error {
+	cfg, err := logins.Owner()
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner: check database.url")
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // The session's lock goes with it.
+	if _, err = conn.Exec(ctx, "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('rowhouse.control', 0))"); err != nil {
+		return fmt.Errorf("lock control plane: %w", err)
+	}
+	if err = makeLogins(ctx, conn, logins); err != nil {
+		return explainOwner(err)
+	}
+	if _, err = conn.Exec(ctx, "create schema if not exists rowhouse"); err != nil {
+		return explainOwner(fmt.Errorf("create schema rowhouse: %w", err))
+	}
+	if err = runControlFiles(ctx, cfg); err != nil {
+		return err
+	}
+	for _, grant := range controlGrants(logins, conn.Config().Database) {
+		if _, err = conn.Exec(ctx, grant); err != nil {
+			return explainOwner(fmt.Errorf("grant: %w", err))
+		}
+	}
+	return more(ctx)
+}
+
+// explainOwner says which right the owner lacks, when that is what err means.
+func explainOwner(err error) error {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "42501" {
+		return apperr.Wrap(err, apperr.Refused, "the user of database.url may not do that: it must own the database and have CREATEROLE")
+	}
+	return err
+}
+
+// makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
+func makeLogins(ctx context.Context, conn *pgx.Conn, logins *Logins) error {
+	if logins.secret == "" {
+		return apperr.New(apperr.Invalid, "database.login_secret is not set: the login roles' passwords derive from it; make one with `openssl rand -base64 32`")
+	}
+	for role, inherit := range map[string]string{logins.Control(): "inherit", logins.Cell(firstCell): "noinherit"} {
+		verifier, err := logins.verifier(role)
+		if err != nil {
+			return err
+		}
+		name := pgx.Identifier{role}.Sanitize()
+		// Roles belong to the whole server: another database's migration may make the same one at the same moment.
+		if _, err = conn.Exec(ctx, "create role "+name); err != nil && !sqlState(err, "42710", "23505") {
+			return fmt.Errorf("create role %s: %w", role, err)
+		}
+		var super bool
+		if err = conn.QueryRow(ctx, "select rolsuper from pg_catalog.pg_roles where rolname = $1", role).Scan(&super); err != nil {
+			return fmt.Errorf("read role %s: %w", role, err)
+		}
+		if super {
+			return apperr.New(apperr.Refused, "the role %s is a superuser: choose another database.role_prefix", role)
+		}
+		// The verifier has no quote in it: base64, digits, $ and :.
+		alter := "alter role " + name + " login " + inherit + " password '" + verifier + "'"
+		if _, err = conn.Exec(ctx, alter); err != nil && !sqlState(err, "XX000") { // "tuple concurrently updated": to the same values
+			return fmt.Errorf("set up role %s: %w", role, err)
+		}
+	}
+	return nil
+}
+
+func sqlState(err error, codes ...string) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.Contains(strings.Join(codes, " "), pgErr.Code)
+}
+
+// controlGrants takes from PUBLIC what PostgreSQL gives it and gives the login roles the least they need.
+func controlGrants(logins *Logins, database string) []string {
+	db := pgx.Identifier{database}.Sanitize()
+	control := pgx.Identifier{logins.Control()}.Sanitize()
+	cell := pgx.Identifier{logins.Cell(firstCell)}.Sanitize()
+	return []string{
+		// Without TEMP nobody can shadow a table with a temporary one.
+		"revoke all on database " + db + " from public",
+		"revoke all on schema public from public",
+		"grant connect on database " + db + " to " + control + ", " + cell,
+		"revoke all on schema rowhouse from public",
+		"revoke all on all functions in schema rowhouse from public",
+		"grant usage on schema rowhouse to " + control,
+		"grant select on rowhouse.tenants, rowhouse.goose_db_version to " + control,
+	}
+}
+
+// controlGoose gives goose over the catalog's files. The path has the catalog's schema alone, so that goose's table stands there.
+func controlGoose(cfg *pgx.ConnConfig) (*goose.Provider, error) {
+	cfg = cfg.Copy()
+	cfg.RuntimeParams["search_path"] = "rowhouse"
+	// OpenDB connects on first use, if ever.
+	provider, err := goose.NewProvider(goose.DialectPostgres, stdlib.OpenDB(*cfg), migrations.Control(),
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return nil, fmt.Errorf("read control migrations: %w", err)
+	}
+	return provider, nil
+}
+
+func runControlFiles(ctx context.Context, cfg *pgx.ConnConfig) (err error) {
+	provider, err := controlGoose(cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, provider.Close()) }()
+	if _, err = provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate control schema: %w", err)
+	}
+	return nil
+}
+
+// ControlVersion gives the version of the catalog's schema and the one this program was built with. q may be the control role.
+func ControlVersion(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}) (current, target int64, err error) {
+	cfg, err := pgx.ParseConfig("") // Never connected with: this is for the list of files.
+	if err != nil {
+		return 0, 0, fmt.Errorf("list control migrations: %w", err)
+	}
+	provider, err := controlGoose(cfg)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer provider.Close() //nolint:errcheck // Nothing was opened.
+	for _, source := range provider.ListSources() {
+		target = max(target, source.Version)
+	}
+	err = q.QueryRow(ctx, "select coalesce(max(version_id), 0) from rowhouse.goose_db_version").Scan(&current)
+	if sqlState(err, "42P01", "3F000", "42501") { // no table, no schema, or not yet ours to read
+		return 0, target, nil
+	}
+	return current, target, err
+}

@@ -1,0 +1,301 @@
+package tenancy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// ManagerConfig is what a [Manager] works with.
+type ManagerConfig struct {
+	// Pool logs in as the owner. Required.
+	Pool *pgxpool.Pool
+	// Provisioner makes and migrates the schemas. Required.
+	Provisioner *tenantschema.Provisioner
+	// Logins names the cells' login roles. Required.
+	Logins *Logins
+	// SlugQuarantine is how long the subdomain of a deleted tenant stays unused.
+	SlugQuarantine time.Duration
+}
+
+// Manager changes the catalog and the schemas, with the owner's credentials. No process that serves requests holds one.
+type Manager struct {
+	cfg ManagerConfig
+}
+
+// NewManager validates cfg.
+func NewManager(cfg ManagerConfig) (*Manager, error) {
+	if cfg.Pool == nil || cfg.Provisioner == nil || cfg.Logins == nil {
+		return nil, errors.New("tenancy: ManagerConfig.Pool, Provisioner and Logins are required")
+	}
+	return &Manager{cfg: cfg}, nil
+}
+
+// Target is the schema version that this program brings tenants to.
+func (m *Manager) Target() int64 { return m.cfg.Provisioner.Target() }
+
+// Get finds a tenant by slug or id: the living one, else the one deleted last. [apperr.NotFound] if there is none.
+func (m *Manager) Get(ctx context.Context, slugOrID string) (Tenant, error) {
+	tenants, err := readTenants(ctx, m.cfg.Pool,
+		"where slug = $1 or id = $1 order by state = 'deleted', deleted_at desc limit 1", slugOrID)
+	if err != nil {
+		return Tenant{}, err
+	}
+	if len(tenants) == 0 {
+		return Tenant{}, m.notFound(ctx, slugOrID)
+	}
+	return tenants[0], nil
+}
+
+// notFound names the living tenant whose slug is nearest, if one is near.
+func (m *Manager) notFound(ctx context.Context, slug string) error {
+	err := apperr.New(apperr.NotFound, "there is no tenant %q: see `rowhouse tenant list`", slug)
+	tenants, listErr := m.List(ctx, ListFilter{})
+	if listErr != nil {
+		return err // The first error says more.
+	}
+	best, bestDistance := "", 3
+	for _, t := range tenants {
+		if d := distance(slug, t.Slug); d < bestDistance {
+			best, bestDistance = t.Slug, d
+		}
+	}
+	if best != "" {
+		err.Message = fmt.Sprintf("there is no tenant %q: did you mean %q?", slug, best)
+	}
+	return err
+}
+
+// distance is the Levenshtein distance of a and b in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// ListFilter narrows a list of tenants.
+type ListFilter struct {
+	// State, if set, is the only state listed. Deleted tenants are listed only when asked for.
+	State State
+}
+
+// List gives the tenants in the order of their slugs.
+func (m *Manager) List(ctx context.Context, f ListFilter) ([]Tenant, error) {
+	return readTenants(ctx, m.cfg.Pool,
+		"where case when $1 = '' then state <> 'deleted' else state = $1 end order by slug, created_at", string(f.State))
+}
+
+// NewTenant describes a tenant to be created.
+type NewTenant struct {
+	// Slug is the subdomain. See [ParseSlug].
+	Slug string
+	// Name is for people; empty means the slug.
+	Name string
+}
+
+// Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction. created is false when it was there
+// already: creating one again changes nothing and gives what is there, and finishes what a crash left unfinished.
+func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
+	if n.Slug, err = ParseSlug(n.Slug); err != nil {
+		return Tenant{}, false, err
+	}
+	if n.Name = strings.TrimSpace(n.Name); n.Name != "" {
+		if err = checkName(n.Name); err != nil {
+			return Tenant{}, false, err
+		}
+	}
+	t, found, err := m.living(ctx, n.Slug)
+	if err != nil {
+		return Tenant{}, false, err
+	}
+	if found && t.State != StateProvisioning {
+		return alreadyThere(t, n)
+	}
+	if !found {
+		t.ID = newID()
+	}
+	schema, err := tenantschema.ParseName("t_" + t.ID)
+	if err != nil {
+		return Tenant{}, false, err
+	}
+	session, err := m.cfg.Provisioner.Connect(ctx)
+	if err != nil {
+		return Tenant{}, false, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
+	}
+	defer session.Close() //nolint:errcheck // Everything is committed by then.
+	err = session.Create(ctx, schema, m.cfg.Logins.Cell(firstCell),
+		func(ctx context.Context, tx pgx.Tx) error { return m.claim(ctx, tx, t.ID, n) },
+		func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
+			_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2, state = case when $3 then 'ready' else state end
+				where id = $1`, t.ID, version, done)
+			return err
+		})
+	if errors.Is(err, errClaimed) { // Somebody else was faster, and is done.
+		if t, found, err = m.living(ctx, n.Slug); err == nil && found {
+			return alreadyThere(t, n)
+		}
+	}
+	if err != nil {
+		return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
+	}
+	t, err = m.Get(ctx, t.ID)
+	return t, err == nil, err
+}
+
+func alreadyThere(t Tenant, n NewTenant) (Tenant, bool, error) {
+	if n.Name != "" && n.Name != t.Name {
+		return Tenant{}, false, apperr.New(apperr.Conflict, "the subdomain %q belongs to the tenant %q already: choose another", n.Slug, t.Name).
+			WithField("slug", "is taken")
+	}
+	return t, false, nil
+}
+
+func checkName(name string) error {
+	if n := utf8.RuneCountInString(name); !utf8.ValidString(name) || n > 200 || strings.ContainsFunc(name, unicode.IsControl) {
+		return apperr.New(apperr.Invalid, "the name must have 1 to 200 characters and no control characters").
+			WithField("name", "must have 1 to 200 characters and no control characters")
+	}
+	return nil
+}
+
+func (m *Manager) living(ctx context.Context, slug string) (Tenant, bool, error) {
+	tenants, err := readTenants(ctx, m.cfg.Pool, "where slug = $1 and state <> 'deleted'", slug)
+	if err != nil || len(tenants) == 0 {
+		return Tenant{}, false, err
+	}
+	return tenants[0], true, nil
+}
+
+// errClaimed is returned by claim when the slug belongs to another tenant.
+var errClaimed = errors.New("the slug is claimed")
+
+// claim writes the catalog row of a tenant in the making, or finds it there.
+func (m *Manager) claim(ctx context.Context, tx pgx.Tx, id string, n NewTenant) error {
+	// Two who want one slug take turns, so that the second sees the first one's row.
+	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", n.Slug); err != nil {
+		return fmt.Errorf("lock slug: %w", err)
+	}
+	rows, err := readTenants(ctx, tx, "where slug = $1 and state <> 'deleted'", n.Slug)
+	if err != nil {
+		return err
+	}
+	if len(rows) > 0 {
+		if rows[0].ID != id || rows[0].State != StateProvisioning {
+			return errClaimed
+		}
+		return nil
+	}
+	var freeAt *time.Time
+	err = tx.QueryRow(ctx, `select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted'`,
+		n.Slug, m.cfg.SlugQuarantine).Scan(&freeAt)
+	if err != nil {
+		return fmt.Errorf("look for earlier owners of the slug: %w", err)
+	}
+	if freeAt != nil && time.Now().Before(*freeAt) {
+		return apperr.New(apperr.Conflict, "the subdomain %q belonged to a deleted tenant and stays unused until %s "+
+			"(tenants.slug_quarantine), so that its old links and keys reach nobody else: choose another",
+			n.Slug, freeAt.UTC().Format(time.RFC3339)).WithField("slug", "is in quarantine")
+	}
+	name := n.Name
+	if name == "" {
+		name = n.Slug
+	}
+	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, state) values ($1, $2, $3, $4, $5)",
+		id, n.Slug, name, firstCell, string(StateProvisioning))
+	if err != nil {
+		return fmt.Errorf("write catalog row: %w", err)
+	}
+	return nil
+}
+
+// Suspend stops a tenant being served and its jobs being worked. Repeating it changes the reason only.
+func (m *Manager) Suspend(ctx context.Context, slug, reason string) (Tenant, error) {
+	if utf8.RuneCountInString(reason) > 500 || strings.ContainsFunc(reason, unicode.IsControl) {
+		return Tenant{}, apperr.New(apperr.Invalid, "the reason must have at most 500 characters, on one line").WithField("reason", "is too long")
+	}
+	return m.change(ctx, slug, StateSuspended, reason, StateReady, StateSuspended)
+}
+
+// Resume lets a suspended tenant be served again. A tenant that is ready stays so.
+func (m *Manager) Resume(ctx context.Context, slug string) (Tenant, error) {
+	return m.change(ctx, slug, StateReady, "", StateSuspended, StateReady)
+}
+
+// change moves a tenant to a state if it is in one of those that lead there.
+func (m *Manager) change(ctx context.Context, slug string, to State, reason string, from ...State) (Tenant, error) {
+	t, err := m.Get(ctx, slug)
+	if err != nil {
+		return Tenant{}, err
+	}
+	allowed := make([]string, len(from))
+	for i, s := range from {
+		allowed[i] = string(s)
+	}
+	tag, err := m.cfg.Pool.Exec(ctx, "update rowhouse.tenants set state = $2, state_reason = $3 where id = $1 and state = any($4)",
+		t.ID, string(to), reason, allowed)
+	if err != nil {
+		return Tenant{}, fmt.Errorf("set state of %s: %w", slug, err)
+	}
+	if t, err = m.Get(ctx, t.ID); err != nil {
+		return Tenant{}, err
+	}
+	if tag.RowsAffected() == 0 {
+		return Tenant{}, apperr.New(apperr.Conflict, "the tenant %q is %s: only one that is %s can become %s",
+			t.Slug, t.State, strings.Join(allowed, " or "), to)
+	}
+	return t, nil
+}
+
+// Delete archives a tenant, so that nothing serves or works it any more, and then drops its schema and role. The catalog row stays, as
+// deleted. Repeating it finishes what a crash left, and changes nothing after that.
+func (m *Manager) Delete(ctx context.Context, slug string) (Tenant, error) {
+	t, err := m.Get(ctx, slug)
+	if err != nil || t.State == StateDeleted {
+		return t, err
+	}
+	t, err = m.change(ctx, t.ID, StateArchived, "deletion", StateReady, StateSuspended, StateProvisioning, StateQuarantined,
+		StateMigrating, StateArchived)
+	if err != nil {
+		return Tenant{}, err
+	}
+	session, err := m.cfg.Provisioner.Connect(ctx)
+	if err != nil {
+		return Tenant{}, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
+	}
+	defer session.Close() //nolint:errcheck // Everything is committed by then.
+	err = session.Drop(ctx, t.Schema, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "update rowhouse.tenants set state = 'deleted', state_reason = '', deleted_at = now() where id = $1", t.ID)
+		return err
+	})
+	if sqlState(err, "55P03") {
+		return Tenant{}, apperr.Wrap(err, apperr.Unavailable, "the tenant %q is archived, but still in use by a running query: "+
+			"run the same command again in a moment to finish", t.Slug)
+	}
+	if err != nil {
+		return Tenant{}, fmt.Errorf("drop tenant %s: %w", t.Slug, err)
+	}
+	return m.Get(ctx, t.ID)
+}

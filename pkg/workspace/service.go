@@ -1,0 +1,60 @@
+// Package workspace is the product that ships with Rowhouse: projects and their tasks, and a feed of what happened. It is written to
+// be copied: one file per thing, SQL beside the code that runs it, no layer in between.
+//
+// The shape, for a feature of your own:
+//
+//   - Every exported method takes the tenant as its [tenantschema.Scope] and owns its transaction. A single statement goes through the
+//     scope itself (one round trip); several that belong together go through Scope.InTx, composed of unexported helpers that
+//     take a [tenantschema.DBTX].
+//   - What must happen after a change is a job, enqueued in the change's own transaction: both are committed or neither is.
+//     Jobs may run twice, so what they do is idempotent. Job arguments leave the tenant's schema: they hold ids and no one's words.
+//   - What a caller did wrong is an apperr.Error: Invalid with the fields, or NotFound. A thing of another tenant is not found.
+//     Constraints of the database are told apart by SQLSTATE and name, in errors.go.
+//   - A list is a [Page] by cursor, newest first, and costs the same on the last page as on the first.
+package workspace
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// JobArgs is what a job is to do, as the queue stores it (in JSON). Kind names the worker. It is an alias, so that a queue need not
+// import this package to have the method that [Jobs] asks for.
+type JobArgs = interface{ Kind() string }
+
+// Jobs enqueues a job inside the transaction that is the reason for it.
+type Jobs interface {
+	Enqueue(ctx context.Context, tx *tenantschema.Tx, args JobArgs) error
+}
+
+// Config is what a [Service] needs.
+type Config struct {
+	// Jobs is where follow-up work goes. Required.
+	Jobs Jobs
+	// Clock tells the time. Default time.Now.
+	Clock func() time.Time
+}
+
+// Service is the product's use cases. It holds no connection and no tenant: each call is given its scope. All methods are safe for
+// concurrent use.
+type Service struct {
+	jobs  Jobs
+	clock func() time.Time
+}
+
+// New validates cfg and makes a Service.
+func New(cfg Config) (*Service, error) {
+	if cfg.Jobs == nil {
+		return nil, errors.New("workspace: Config.Jobs is required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	return &Service{jobs: cfg.Jobs, clock: cfg.Clock}, nil
+}
+
+// now gives the time in the precision that PostgreSQL keeps, so that what is returned is what is stored.
+func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }

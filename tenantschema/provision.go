@@ -1,0 +1,315 @@
+package tenantschema
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// ErrNoSchema is returned when a tenant's schema is not there.
+var ErrNoSchema = errors.New("tenantschema: the tenant's schema does not exist")
+
+// VersionTable is goose's table of applied versions. It stands in each tenant's schema, and tenants have no right on it.
+const VersionTable = "goose_db_version"
+
+// ProvisionerConfig says with what and where schemas are made.
+type ProvisionerConfig struct {
+	// ConnConfig logs in as the owner: the role that owns the tenants' schemas, may create schemas in the database and may create
+	// roles. Required. It must be a direct connection: session locks do not survive a pooler in transaction mode.
+	ConnConfig *pgx.ConnConfig
+	// Migrations holds goose SQL files for a tenant's schema in its root. Required. The SQL names no schema.
+	Migrations fs.FS
+	// LockTimeout is how long a migration waits for a lock on a table before it fails and leaves the tenant as it was. Default 5 s.
+	LockTimeout time.Duration
+}
+
+// Provisioner creates, migrates and drops tenants' schemas. It is immutable and safe for concurrent use; the work is done by a
+// [Session].
+type Provisioner struct {
+	cfg    ProvisionerConfig
+	groups []group
+}
+
+// NewProvisioner validates cfg and reads the migrations' headers.
+func NewProvisioner(cfg ProvisionerConfig) (*Provisioner, error) {
+	if cfg.ConnConfig == nil || cfg.Migrations == nil {
+		return nil, errors.New("tenantschema: ProvisionerConfig.ConnConfig and Migrations are required")
+	}
+	if cfg.LockTimeout < 0 {
+		return nil, errors.New("tenantschema: ProvisionerConfig.LockTimeout must not be negative")
+	}
+	if cfg.LockTimeout == 0 {
+		cfg.LockTimeout = 5 * time.Second
+	}
+	groups, err := readGroups(cfg.Migrations)
+	if err != nil {
+		return nil, err
+	}
+	return &Provisioner{cfg: cfg, groups: groups}, nil
+}
+
+// Target is the version of the newest migration.
+func (p *Provisioner) Target() int64 { return p.groups[len(p.groups)-1].last }
+
+// Session is one connection of the owner, for one goroutine. A session that makes thousands of schemas should be replaced now and
+// then: its backend grows with every relation that it has seen.
+type Session struct {
+	p      *Provisioner
+	driver *stdlib.Conn
+	conn   *pgx.Conn
+	db     *sql.DB // the same connection, for goose
+}
+
+// Connect opens a session.
+func (p *Provisioner) Connect(ctx context.Context) (*Session, error) {
+	cfg := p.cfg.ConnConfig.Copy()
+	// Statements are not kept: each schema is seen once, and every kept plan would be looked at on each change of the catalog.
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.StatementCacheCapacity = 0
+	cfg.DescriptionCacheCapacity = 0
+	cfg.RuntimeParams["search_path"] = ""
+	driverConn, err := stdlib.GetConnector(*cfg).Connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect as owner: %w", err)
+	}
+	c := driverConn.(*stdlib.Conn) //nolint:errcheck,forcetypeassert // pgx's connector gives nothing else.
+	return &Session{p: p, driver: c, conn: c.Conn(), db: openShared(c)}, nil
+}
+
+// Close closes the connection, which rolls back what is open.
+func (s *Session) Close() error {
+	return errors.Join(s.db.Close(), s.driver.Close())
+}
+
+// Record writes what has become true of a tenant's schema into the caller's own tables. It runs inside the transaction that makes it
+// true. done says that the schema is complete; otherwise files that run outside transactions are still to come.
+type Record func(ctx context.Context, tx pgx.Tx, version int64, done bool) error
+
+// Create makes the role and the schema of name, applies all migrations and grants the role its rights; member, a login role, may then
+// enter the role. Everything happens in one transaction, together with begin (which may be nil) before and record after it, unless a
+// migration is marked NO TRANSACTION: then each stretch of files is a transaction of its own.
+//
+// Create may be repeated after a failure or crash at any point and takes up the work where it stands. Two at once take turns.
+func (s *Session) Create(ctx context.Context, name Name, member string, begin func(context.Context, pgx.Tx) error, record Record) error {
+	prepare := func(ctx context.Context, tx pgx.Tx) error {
+		if begin != nil {
+			if err := begin(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return s.prepare(ctx, tx, name, member)
+	}
+	return s.locked(ctx, name, func() error { return s.advance(ctx, name, prepare, record) })
+}
+
+// Migrate brings the schema of name to the newest version, and its grants up to date. [ErrNoSchema] if there is none. A failure
+// leaves the schema on the version it had, or after a NO TRANSACTION file on the last one that record was told of.
+func (s *Session) Migrate(ctx context.Context, name Name, record Record) error {
+	prepare := func(ctx context.Context, tx pgx.Tx) error {
+		// Existence first: with a path of only missing schemas goose would write elsewhere or fail late.
+		var exists bool
+		err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", name.String()).Scan(&exists)
+		if err != nil {
+			return fmt.Errorf("look for schema: %w", err)
+		}
+		if !exists {
+			return fmt.Errorf("%w: %s", ErrNoSchema, name)
+		}
+		return nil
+	}
+	return s.locked(ctx, name, func() error { return s.advance(ctx, name, prepare, record) })
+}
+
+// Drop removes the schema of name with all that is in it, and the role. record runs in the same transaction. What is already gone is
+// no error.
+func (s *Session) Drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
+	return s.locked(ctx, name, func() error {
+		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+			if err := s.limitLocks(ctx, tx); err != nil {
+				return err
+			}
+			// Dropping the schema takes the role's grants with it; the membership goes with the role.
+			if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
+				return fmt.Errorf("drop schema: %w", err)
+			}
+			if _, err := tx.Exec(ctx, "drop role if exists "+name.Quote()); err != nil {
+				return fmt.Errorf("drop role: %w", err)
+			}
+			return record(ctx, tx)
+		})
+	})
+}
+
+// locked runs fn while this session holds the lock of name. Each schema has its own, so tenants do not wait in one line.
+func (s *Session) locked(ctx context.Context, name Name, fn func() error) error {
+	if name.IsZero() {
+		return ErrNoTenant
+	}
+	const key = "pg_catalog.hashtextextended('rowhouse.tenant:' || $1, 0)"
+	if _, err := s.conn.Exec(ctx, "select pg_catalog.pg_advisory_lock("+key+")", name.String()); err != nil {
+		return fmt.Errorf("lock tenant %s: %w", name, err)
+	}
+	err := fn()
+	if s.conn.IsClosed() {
+		return err // The lock went with the connection.
+	}
+	// Unlock although ctx may have ended; a connection that cannot is of no more use.
+	unlockCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if _, unlockErr := s.conn.Exec(unlockCtx, "select pg_catalog.pg_advisory_unlock("+key+")", name.String()); unlockErr != nil {
+		_ = s.conn.Close(unlockCtx) // The lock goes with it.
+	}
+	return err
+}
+
+func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", s.p.cfg.LockTimeout.Milliseconds()))
+	if err != nil {
+		return fmt.Errorf("set lock_timeout: %w", err)
+	}
+	return nil
+}
+
+// prepare makes the role, its membership and the schema, as far as they are not there.
+func (s *Session) prepare(ctx context.Context, tx pgx.Tx, name Name, member string) error {
+	var exists, powerful bool
+	err := tx.QueryRow(ctx, `select true, rolsuper or rolcanlogin or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication
+		from pg_catalog.pg_roles where rolname = $1`, name.String()).Scan(&exists, &powerful)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		if _, err = tx.Exec(ctx, "create role "+name.Quote()+" nologin noinherit"); err != nil {
+			return fmt.Errorf("create role: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("look for role: %w", err)
+	case powerful:
+		return fmt.Errorf("tenantschema: a role %s with more rights than a tenant's exists already: drop it first", name)
+	}
+	grant := "grant " + name.Quote() + " to " + pgx.Identifier{member}.Sanitize()
+	if version := s.conn.PgConn().ParameterStatus("server_version"); majorVersion(version) >= 16 {
+		grant += " with inherit false, set true"
+	}
+	if _, err = tx.Exec(ctx, grant); err != nil {
+		return fmt.Errorf("grant role to %s: %w", member, err)
+	}
+	if _, err = tx.Exec(ctx, "create schema if not exists "+name.Quote()); err != nil {
+		return fmt.Errorf("create schema: %w", err)
+	}
+	return nil
+}
+
+// majorVersion reads the 16 of "16.3 (Debian 16.3-1)".
+func majorVersion(serverVersion string) int {
+	var major int
+	_, _ = fmt.Sscanf(serverVersion, "%d", &major) // 0 for what cannot be read: the oldest syntax.
+	return major
+}
+
+// advance runs the pending groups of migrations: prepare in the first transaction, record in each.
+func (s *Session) advance(ctx context.Context, name Name, prepare func(context.Context, pgx.Tx) error, record Record) error {
+	first, version := true, int64(0)
+	for {
+		finished := false
+		err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+			if err := s.limitLocks(ctx, tx); err != nil {
+				return err
+			}
+			if first {
+				if err := prepare(ctx, tx); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.Exec(ctx, "select pg_catalog.set_config('search_path', $1, true)", name.Quote()); err != nil {
+				return fmt.Errorf("set search_path: %w", err)
+			}
+			var err error
+			if version, err = s.currentVersion(ctx, tx, name); err != nil {
+				return err
+			}
+			if g, ok := s.p.next(version); ok && g.tx {
+				if version, err = s.goose(ctx, g.last); err != nil {
+					return err
+				}
+			}
+			if err = grantTables(ctx, tx, name); err != nil {
+				return err
+			}
+			_, more := s.p.next(version)
+			finished = !more
+			return record(ctx, tx, version, finished)
+		})
+		if err != nil || finished {
+			return err
+		}
+		first = false
+		if g, ok := s.p.next(version); ok && !g.tx {
+			if err := s.stepByStep(ctx, name, g.last); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// currentVersion is the newest version that goose has written down for name, 0 before the first.
+func (s *Session) currentVersion(ctx context.Context, tx pgx.Tx, name Name) (int64, error) {
+	var exists bool
+	table := name.Quote() + "." + VersionTable
+	if err := tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is not null", table).Scan(&exists); err != nil || !exists {
+		return 0, err
+	}
+	var version int64
+	if err := tx.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+table).Scan(&version); err != nil {
+		return 0, fmt.Errorf("read schema version: %w", err)
+	}
+	return version, nil
+}
+
+// grantTables gives the tenant's role its rights: USAGE on the schema, DML on each table but goose's. The tables are named one by one
+// and found by pg_depend: GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
+func grantTables(ctx context.Context, tx pgx.Tx, name Name) error {
+	rows, err := tx.Query(ctx, `select c.relname, c.relkind = 'S'
+		from pg_catalog.pg_namespace n
+		join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+			and d.classid = 'pg_catalog.pg_class'::regclass
+		join pg_catalog.pg_class c on c.oid = d.objid
+		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2, $2 || '_id_seq')
+		order by c.relname`, name.String(), VersionTable)
+	if err != nil {
+		return fmt.Errorf("list tables: %w", err)
+	}
+	var tables, sequences []string
+	var relation string
+	var isSequence bool
+	_, err = pgx.ForEachRow(rows, []any{&relation, &isSequence}, func() error {
+		quoted := pgx.Identifier{name.String(), relation}.Sanitize()
+		if isSequence {
+			sequences = append(sequences, quoted)
+		} else {
+			tables = append(tables, quoted)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list tables: %w", err)
+	}
+	grants := []string{"grant usage on schema " + name.Quote() + " to " + name.Quote()}
+	if len(tables) > 0 {
+		grants = append(grants, "grant select, insert, update, delete on "+strings.Join(tables, ", ")+" to "+name.Quote())
+	}
+	if len(sequences) > 0 {
+		grants = append(grants, "grant usage on sequence "+strings.Join(sequences, ", ")+" to "+name.Quote())
+	}
+	for _, grant := range grants {
+		if _, err = tx.Exec(ctx, grant); err != nil {
+			return fmt.Errorf("grant rights: %w", err)
+		}
+	}
+	return nil
+}
