@@ -63,7 +63,7 @@ func (tx *loginTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows
 }
 
 func (tx *loginTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	rows, _ := tx.Query(ctx, sql, args...) //nolint:sqlclosecheck // firstRow.Scan closes it, and reports the error.
+	rows, _ := tx.Query(ctx, sql, args...)
 	return firstRow{rows}
 }
 

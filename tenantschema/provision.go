@@ -279,7 +279,7 @@ func grantTables(ctx context.Context, tx pgx.Tx, name Name) error {
 		join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
 			and d.classid = 'pg_catalog.pg_class'::regclass
 		join pg_catalog.pg_class c on c.oid = d.objid
-		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2, $2 || '_id_seq')
+		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2::text, $2::text || '_id_seq')
 		order by c.relname`, name.String(), VersionTable)
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)

@@ -53,7 +53,7 @@ func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 
 // QueryRow runs one statement that gives at most one row. Its error waits until Scan, which must be called.
 func (s Scope) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	rows, _ := s.Query(ctx, sql, args...) //nolint:sqlclosecheck // firstRow.Scan closes it, and reports the error.
+	rows, _ := s.Query(ctx, sql, args...)
 	return firstRow{rows}
 }
 

@@ -74,7 +74,7 @@ func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 
 // QueryRow runs one statement that gives at most one row.
 func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	rows, _ := tx.Query(ctx, sql, args...) //nolint:sqlclosecheck // firstRow.Scan closes it, and reports the error.
+	rows, _ := tx.Query(ctx, sql, args...)
 	return firstRow{rows}
 }
 

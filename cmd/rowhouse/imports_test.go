@@ -20,7 +20,7 @@ const (
 	module       = "github.com/rowhousehq/rowhouse"
 	repository   = "../.."
 	architecture = "ARCHITECTURE.md"
-	toMend       = "if it is meant, edit the table under \"## Imports\" in " + architecture + " in the same change; else the import is in the wrong place"
+	toMend       = "if it is meant, edit the table under \"## Imports\" in " + architecture + " in the same change; else it is in the wrong place"
 )
 
 // engineModules are all that the engine may be built of, so that any Go program can use it alone.

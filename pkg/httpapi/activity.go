@@ -19,7 +19,7 @@ type activityView struct {
 	Kind        string                 `json:"kind" example:"task.created"`
 	SubjectType string                 `json:"subject_type" example:"task"`
 	SubjectID   uuid.UUID              `json:"subject_id" format:"uuid" doc:"What it tells of, which may be gone."`
-	ProjectID   *uuid.UUID             `json:"project_id" format:"uuid"`
+	ProjectID   *uuid.UUID             `json:"project_id" format:"uuid" nullable:"true"`
 	Data        workspace.ActivityData `json:"data" doc:"What more there is to say; which fields there are is up to the kind."`
 	OccurredAt  time.Time              `json:"occurred_at"`
 }
@@ -27,7 +27,7 @@ type activityView struct {
 func viewActivity(a workspace.Activity) activityView { return activityView(a) }
 
 type activityQuery struct {
-	pageQuery
+	Paging
 	ProjectID optional[uuid.UUID] `query:"project_id" format:"uuid" doc:"Only what happened in this project."`
 	SubjectID optional[uuid.UUID] `query:"subject_id" format:"uuid" doc:"Only what happened to this, for example a task."`
 }

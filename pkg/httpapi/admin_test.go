@@ -48,7 +48,7 @@ func get(t *testing.T, url string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := new(http.Client).Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close() //nolint:errcheck // Read to its end.
 	body, err := io.ReadAll(resp.Body)

@@ -141,7 +141,9 @@ func TestTasks(t *testing.T) {
 	require.Equal(t, "body.project_id", p.Errors[0].Location)
 
 	other := e.newProject("acme.localhost", e.acmeKey, "Other")
-	second := e.do(call{method: "POST", path: "/api/v1/tasks", key: e.acmeKey, body: object{"project_id": other.ID, "title": "Vans", "due_on": "2027-01-05"}})
+	second := e.do(call{method: "POST", path: "/api/v1/tasks", key: e.acmeKey, body: object{
+		"project_id": other.ID, "title": "Vans", "due_on": "2027-01-05",
+	}})
 	require.Equal(t, 201, second.status, second.body)
 	for query, want := range map[string]int{
 		"": 2, "?project_id=" + other.ID: 1, "?status=todo": 1, "?status=todo,done": 2, "?status=doing": 0, "?q=van": 1,
@@ -168,7 +170,9 @@ func TestActivity(t *testing.T) {
 	a.into(t, &made)
 	e.do(call{method: "PATCH", path: "/api/v1/tasks/" + made.ID, key: e.acmeKey, body: object{"status": "done"}})
 	for _, args := range e.jobs.args { // What the worker would do.
-		require.NoError(t, e.work.RecordActivity(t.Context(), e.engine.Tenant(e.acme.Engine()), args.(workspace.ActivityRecorded)))
+		event, ok := args.(workspace.ActivityRecorded)
+		require.True(t, ok)
+		require.NoError(t, e.work.RecordActivity(t.Context(), e.engine.Tenant(e.acme.Engine()), event))
 	}
 
 	for query, want := range map[string]int{"": 2, "?subject_id=" + made.ID: 2, "?project_id=" + in.ID: 2, "?project_id=" + made.ID: 0} {
@@ -246,7 +250,9 @@ func TestTenantsApart(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
 	theirs := e.newProject("globex.localhost", e.globexKey, "Secret plans")
-	a := e.do(call{method: "POST", host: "globex.localhost", path: "/api/v1/tasks", key: e.globexKey, body: object{"project_id": theirs.ID, "title": "Hide"}})
+	a := e.do(call{method: "POST", host: "globex.localhost", path: "/api/v1/tasks", key: e.globexKey, body: object{
+		"project_id": theirs.ID, "title": "Hide",
+	}})
 	require.Equal(t, 201, a.status, a.body)
 	var theirTask task
 	a.into(t, &theirTask)
@@ -257,7 +263,9 @@ func TestTenantsApart(t *testing.T) {
 	}
 	for kind, id := range map[string]string{"projects": theirs.ID, "tasks": theirTask.ID} {
 		random := uuid.Must(uuid.NewV7()).String()
-		for _, c := range []call{{method: "GET"}, {method: "PATCH", body: object{}}, {method: "PATCH", body: object{"description": "x"}}, {method: "DELETE"}} {
+		for _, c := range []call{
+			{method: "GET"}, {method: "PATCH", body: object{}}, {method: "PATCH", body: object{"description": "x"}}, {method: "DELETE"},
+		} {
 			c.key = e.acmeKey
 			c.path = "/api/v1/" + kind + "/" + id
 			of := e.do(c)

@@ -1,6 +1,6 @@
 // Package httpapi is the HTTP edge of Rowhouse: it turns a host name into a tenant and a request into a call of a feature.
 //
-//	recover ▸ request id ▸ canonical log line ▸ metrics ▸ host ▸ state ▸ limits ▸ route ▸ key ▸ body ▸ handler ▸ feature
+//	proxy headers ▸ request id ▸ log line and metrics ▸ recover ▸ host ▸ state ▸ limits ▸ route ▸ key ▸ body ▸ handler ▸ feature
 //
 // Guarantees:
 //

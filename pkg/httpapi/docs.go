@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"embed"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -98,8 +97,5 @@ func (d *docs) asset(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("httpapi: asset of the page of the API: %w", err)
 	}
-	header.Set(echo.HeaderContentType, a.contentType)
-	c.Response().WriteHeader(http.StatusOK)
-	_, _ = io.Copy(c.Response(), plain) // The asset is whole, so this fails only when the client hung up.
-	return nil
+	return c.Stream(http.StatusOK, a.contentType, plain)
 }

@@ -101,6 +101,14 @@ func TestOpenAPI(t *testing.T) {
 	require.Equal(t, "date", property(doc.Components.Schemas["TaskPatch"], "due_on")["format"])
 	require.Equal(t, "string", property(doc.Components.Schemas["TaskPatch"], "title")["type"])
 	require.NotContains(t, doc.Components.Schemas["TaskPatch"], "required")
+	require.Equal(t, []any{"string", "null"}, property(doc.Components.Schemas["Task"], "assignee_id")["type"])
+	for name, schema := range doc.Components.Schemas {
+		if strings.HasPrefix(name, "New") || strings.HasSuffix(name, "Patch") {
+			require.Equal(t, false, schema["additionalProperties"], "%s: an unknown field is refused", name)
+		} else {
+			require.NotContains(t, schema, "additionalProperties", "%s may get more fields", name)
+		}
+	}
 
 	ids := map[string]bool{}
 	operations := 0
@@ -129,9 +137,9 @@ func TestOpenAPI(t *testing.T) {
 			require.Equal(t, method == "post" || method == "patch", op.RequestBody != nil, where)
 
 			// Without a key each of them is there and closed; with one, the router finds a handler.
-			real := strings.ReplaceAll(path, "{id}", uuid.NewString())
+			address := strings.ReplaceAll(path, "{id}", uuid.NewString())
 			verb := strings.ToUpper(method)
-			e.refused(e.do(call{method: verb, path: real}), 401)
+			e.refused(e.do(call{method: verb, path: address}), 401)
 			want := map[string]int{"get": 200, "post": 422, "patch": 404, "delete": 404}[method]
 			if strings.Contains(path, "{id}") {
 				want = 404
@@ -140,7 +148,7 @@ func TestOpenAPI(t *testing.T) {
 			if op.RequestBody != nil {
 				body = object{}
 			}
-			got := e.do(call{method: verb, path: real, key: e.acmeKey, body: body})
+			got := e.do(call{method: verb, path: address, key: e.acmeKey, body: body})
 			require.Equal(t, want, got.status, "%s: %s", where, got.body)
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 
@@ -172,10 +174,19 @@ func classify(ctx context.Context, err error) *Problem {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifySQL(e.Code)
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+	if lostDatabase(err) {
 		return newProblem(http.StatusServiceUnavailable, "Not available right now. Try again in a moment.")
 	}
 	return newProblem(http.StatusInternalServerError, internalDetail)
+}
+
+// lostDatabase reports whether err is a connection that broke or could not be made. Handlers have no other network than the database.
+func lostDatabase(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[net.Error](err)
+	return ok || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // classifySQL maps the SQLSTATEs that are not our fault.

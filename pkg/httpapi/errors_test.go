@@ -27,7 +27,15 @@ func TestErrors(t *testing.T) {
 	e := open(t, nil)
 	const projects, tasks = "/api/v1/projects", "/api/v1/tasks"
 	in := e.newProject("acme.localhost", e.acmeKey, "Office")
-	plain := http.Header{"Content-Type": {"text/plain"}}
+	post := func(path string, body any) call { return call{method: "POST", path: path, body: body} }
+	as := func(name, value string) call {
+		return call{method: "POST", path: projects, body: `{"name":"x"}`, header: http.Header{name: {value}}}
+	}
+	task := func(field string, value any) call {
+		body := object{"project_id": in.ID, "title": "x"}
+		body[field] = value
+		return post(tasks, body)
+	}
 	for name, c := range map[string]struct {
 		call
 		status   int
@@ -50,29 +58,28 @@ func TestErrors(t *testing.T) {
 		"wrong method":             {call{method: "PUT", path: projects, body: object{}}, 405, ""},
 		"made-up method":           {call{method: "BREW", path: projects + "/" + in.ID}, 405, ""},
 		"method of a page":         {call{method: "POST", path: "/api/docs", body: object{}}, 405, ""},
-		"wrong type":               {call{method: "POST", path: projects, body: `{"name":"x"}`, header: plain}, 415, ""},
-		"merge patch to create":    {call{method: "POST", path: projects, body: `{"name":"x"}`, header: http.Header{"Content-Type": {"application/merge-patch+json"}}}, 415, ""},
-		"type that cannot be read": {call{method: "POST", path: projects, body: `{"name":"x"}`, header: http.Header{"Content-Type": {";;"}}}, 415, ""},
-		"wrong charset":            {call{method: "POST", path: projects, body: `{"name":"x"}`, header: http.Header{"Content-Type": {"application/json; charset=latin1"}}}, 415, ""},
-		"compressed":               {call{method: "POST", path: projects, body: `{"name":"x"}`, header: http.Header{"Content-Encoding": {"gzip"}}}, 415, ""},
+		"wrong type":               {as("Content-Type", "text/plain"), 415, ""},
+		"merge patch to create":    {as("Content-Type", "application/merge-patch+json"), 415, ""},
+		"type that cannot be read": {as("Content-Type", ";;"), 415, ""},
+		"wrong charset":            {as("Content-Type", "application/json; charset=latin1"), 415, ""},
+		"compressed":               {as("Content-Encoding", "gzip"), 415, ""},
 		"no body":                  {call{method: "POST", path: projects}, 400, ""},
-		"not JSON":                 {call{method: "POST", path: projects, body: `{"name":`}, 400, "body"},
-		"two documents":            {call{method: "POST", path: projects, body: `{"name":"x"}{"name":"y"}`}, 400, "body"},
-		"invalid UTF-8":            {call{method: "POST", path: projects, body: "{\"name\":\"\xff\xfe\"}"}, 400, ""},
-		"too deep":                 {call{method: "POST", path: projects, body: strings.Repeat("[", 20000)}, 400, "body"},
-		"array":                    {call{method: "POST", path: projects, body: `[]`}, 422, "body"},
-		"null":                     {call{method: "POST", path: projects, body: `null`}, 422, "body"},
-		"missing field":            {call{method: "POST", path: projects, body: `{}`}, 422, "body"},
-		"unknown field":            {call{method: "POST", path: projects, body: `{"name":"x","owner":"me"}`}, 422, "body.owner"},
-		"field in another case":    {call{method: "POST", path: projects, body: `{"name":"x","Description":"y"}`}, 422, "body.Description"},
+		"not JSON":                 {post(projects, `{"name":`), 400, "body"},
+		"two documents":            {post(projects, `{"name":"x"}{"name":"y"}`), 400, "body"},
+		"invalid UTF-8":            {post(projects, "{\"name\":\"\xff\xfe\"}"), 400, ""},
+		"too deep":                 {post(projects, strings.Repeat("[", 20000)), 400, "body"},
+		"array":                    {post(projects, `[]`), 422, "body"},
+		"null":                     {post(projects, `null`), 422, "body"},
+		"missing field":            {post(projects, `{}`), 422, "body"},
+		"unknown field":            {post(projects, `{"name":"x","owner":"me"}`), 422, "body.owner"},
 		"unknown field of a patch": {call{method: "PATCH", path: projects + "/" + in.ID, body: `{"id":"x"}`}, 422, "body.id"},
-		"wrong kind":               {call{method: "POST", path: projects, body: `{"name":5}`}, 422, "body.name"},
+		"wrong kind":               {post(projects, `{"name":5}`), 422, "body.name"},
 		"null name":                {call{method: "PATCH", path: projects + "/" + in.ID, body: `{"name":null}`}, 422, "body.name"},
-		"empty name":               {call{method: "POST", path: projects, body: `{"name":""}`}, 422, "body.name"},
-		"blank name":               {call{method: "POST", path: projects, body: `{"name":"  "}`}, 422, "body.name"},
-		"long name":                {call{method: "POST", path: projects, body: object{"name": strings.Repeat("x", 101)}}, 422, "body.name"},
-		"NUL in a name":            {call{method: "POST", path: projects, body: `{"name":"a\u0000b"}`}, 422, "body.name"},
-		"NUL in a text":            {call{method: "POST", path: projects, body: `{"name":"x","description":"a\u0000b"}`}, 422, "body.description"},
+		"empty name":               {post(projects, `{"name":""}`), 422, "body.name"},
+		"blank name":               {post(projects, `{"name":"  "}`), 422, "body.name"},
+		"long name":                {post(projects, object{"name": strings.Repeat("x", 101)}), 422, "body.name"},
+		"NUL in a name":            {post(projects, `{"name":"a\u0000b"}`), 422, "body.name"},
+		"NUL in a text":            {post(projects, `{"name":"x","description":"a\u0000b"}`), 422, "body.description"},
 		"NUL in a search":          {call{path: projects + "?q=%00"}, 422, "query.q"},
 		"invalid UTF-8 in a query": {call{path: projects + "?q=%ff"}, 422, "query.q"},
 		"unknown filter":           {call{path: projects + "?archive=true"}, 422, "query.archive"},
@@ -80,11 +87,11 @@ func TestErrors(t *testing.T) {
 		"wrong status":             {call{path: tasks + "?status=todo,never"}, 422, "query.status[1]"},
 		"wrong id in a query":      {call{path: tasks + "?project_id=nonsense"}, 422, "query.project_id"},
 		"wrong date in a query":    {call{path: tasks + "?due_after=2026-02-30"}, 422, "query.due_after"},
-		"wrong date":               {call{method: "POST", path: tasks, body: object{"project_id": in.ID, "title": "x", "due_on": "2026-02-30"}}, 422, "body.due_on"},
-		"date of year 10000":       {call{method: "POST", path: tasks, body: object{"project_id": in.ID, "title": "x", "due_on": "10000-01-01"}}, 422, "body.due_on"},
-		"wrong id":                 {call{method: "POST", path: tasks, body: object{"project_id": "x", "title": "x"}}, 422, "body.project_id"},
-		"wrong priority":           {call{method: "POST", path: tasks, body: object{"project_id": in.ID, "title": "x", "priority": 5}}, 422, "body.priority"},
-		"huge priority":            {call{method: "POST", path: tasks, body: `{"project_id":"` + in.ID + `","title":"x","priority":1e300}`}, 422, "body.priority"},
+		"wrong date":               {task("due_on", "2026-02-30"), 422, "body.due_on"},
+		"date of year 10000":       {task("due_on", "10000-01-01"), 422, "body.due_on"},
+		"wrong id":                 {task("project_id", "x"), 422, "body.project_id"},
+		"wrong priority":           {task("priority", 5), 422, "body.priority"},
+		"huge priority":            {task("priority", 1e300), 422, "body.priority"},
 	} {
 		c.key = e.acmeKey
 		a := e.do(c.call)
@@ -125,9 +132,12 @@ func TestBrokenBody(t *testing.T) {
 	e := open(t, nil)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
 	require.NoError(t, err)
-	_, err = io.WriteString(conn, "POST /api/v1/projects HTTP/1.1\r\nHost: acme.localhost\r\nContent-Length: 100\r\nAuthorization: Bearer "+e.acmeKey+"\r\n\r\n{")
+	const head = "POST /api/v1/projects HTTP/1.1\r\nHost: acme.localhost\r\nContent-Length: 100\r\nAuthorization: Bearer "
+	_, err = io.WriteString(conn, head+e.acmeKey+"\r\n\r\n{")
 	require.NoError(t, err)
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	tcp, ok := conn.(*net.TCPConn)
+	require.True(t, ok)
+	require.NoError(t, tcp.CloseWrite())
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(t, err)
 	require.Equal(t, 400, resp.StatusCode)
@@ -135,11 +145,29 @@ func TestBrokenBody(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
-// failing is a queue that fails in the given way, and so makes the creation of a task fail.
-type failing func(ctx context.Context) error
+// TestSlowBody: who sends a body too slowly is told so, and does not hold a connection for ever.
+func TestSlowBody(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	s := run(t, httpapi.ServerConfig{Handler: e.handler, ReadTimeout: 200 * time.Millisecond})
+	conn, err := net.Dial("tcp", s.addr)
+	require.NoError(t, err)
+	defer conn.Close() //nolint:errcheck // Read to its end.
+	const head = "POST /api/v1/projects HTTP/1.1\r\nHost: acme.localhost\r\nContent-Length: 100\r\nAuthorization: Bearer "
+	_, err = io.WriteString(conn, head+e.acmeKey+"\r\n\r\n{")
+	require.NoError(t, err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.Equal(t, 408, resp.StatusCode)
+	require.NoError(t, resp.Body.Close())
+	require.NoError(t, s.stop())
+}
 
-func (f failing) Enqueue(ctx context.Context, _ *tenantschema.Tx, _ workspace.JobArgs) error {
-	return f(ctx)
+// failing is a queue that fails in the given way, and so makes the creation of a task fail.
+type failing func(ctx context.Context, tx *tenantschema.Tx) error
+
+func (f failing) Enqueue(ctx context.Context, tx *tenantschema.Tx, _ workspace.JobArgs) error {
+	return f(ctx, tx)
 }
 
 // failingEdge is an edge on which the creation of a task fails in the given way.
@@ -153,13 +181,15 @@ func failingEdge(t *testing.T, change func(*httpapi.Config), f failing) (*edge, 
 			change(c)
 		}
 	})
-	in := e.newProject("acme.localhost", e.acmeKey, "Office")
+	// Not by the API, whose RequestTimeout may be the short one of a test.
+	in, err := work.CreateProject(t.Context(), e.engine.Tenant(e.acme.Engine()), workspace.NewProject{Name: "Office"})
+	require.NoError(t, err)
 	return e, call{method: "POST", path: "/api/v1/tasks", key: e.acmeKey, body: object{"project_id": in.ID, "title": "x"}}
 }
 
 func TestPlainErrorStaysInside(t *testing.T) {
 	t.Parallel()
-	e, c := failingEdge(t, nil, func(context.Context) error { return errors.New("secret of the house") })
+	e, c := failingEdge(t, nil, func(context.Context, *tenantschema.Tx) error { return errors.New("secret of the house") })
 	a := e.do(c)
 	p := e.refused(a, 500)
 	require.NotContains(t, a.body, "secret")
@@ -172,7 +202,7 @@ func TestPlainErrorStaysInside(t *testing.T) {
 
 func TestPanicIsAnswered(t *testing.T) {
 	t.Parallel()
-	e, c := failingEdge(t, nil, func(context.Context) error { panic("secret of the house") })
+	e, c := failingEdge(t, nil, func(context.Context, *tenantschema.Tx) error { panic("secret of the house") })
 	a := e.do(c)
 	p := e.refused(a, 500)
 	require.NotContains(t, a.body, "secret")
@@ -185,7 +215,7 @@ func TestPanicIsAnswered(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	e, c := failingEdge(t, func(c *httpapi.Config) { c.RequestTimeout = 300 * time.Millisecond }, func(ctx context.Context) error {
+	e, c := failingEdge(t, func(c *httpapi.Config) { c.RequestTimeout = 50 * time.Millisecond }, func(ctx context.Context, _ *tenantschema.Tx) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})
@@ -197,7 +227,7 @@ func TestTimeout(t *testing.T) {
 func TestClientGone(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
-	e, c := failingEdge(t, nil, func(ctx context.Context) error {
+	e, c := failingEdge(t, nil, func(ctx context.Context, _ *tenantschema.Tx) error {
 		close(entered)
 		<-ctx.Done()
 		return errors.New("whatever broke on the way out")
@@ -212,6 +242,31 @@ func TestClientGone(t *testing.T) {
 	require.Zero(t, e.logs.FilterLevelExact(zap.ErrorLevel).Len())
 }
 
+// TestLostConnection: a database that goes away in the middle of a request is 503, and the next request finds it again.
+func TestLostConnection(t *testing.T) {
+	t.Parallel()
+	var adminURL string
+	e, c := failingEdge(t, nil, func(ctx context.Context, tx *tenantschema.Tx) error {
+		var pid int32
+		if err := tx.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err != nil {
+			return err
+		}
+		admin, err := pgx.Connect(ctx, adminURL)
+		if err != nil {
+			return err
+		}
+		defer admin.Close(ctx) //nolint:errcheck // Nothing follows.
+		if _, err = admin.Exec(ctx, "SELECT pg_terminate_backend($1, 10000)", pid); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "SELECT 1")
+		return err
+	})
+	adminURL = e.db.AdminURL
+	e.refused(e.do(c), 503)
+	require.Equal(t, 200, e.do(call{path: "/api/v1/tasks", key: e.acmeKey}).status)
+}
+
 // TestNoConnection: a pool that is used up, and a database that is not there, are 503.
 func TestNoConnection(t *testing.T) {
 	t.Parallel()
@@ -221,10 +276,7 @@ func TestNoConnection(t *testing.T) {
 		"nobody listens": func(cell int) (*pgx.ConnConfig, error) {
 			cfg, err := e.db.Logins.As(e.db.Logins.Cell(cell))
 			if err == nil {
-				ln, listenErr := net.Listen("tcp", "127.0.0.1:0")
-				require.NoError(t, listenErr)
-				cfg.Host, cfg.Port, cfg.Fallbacks = "127.0.0.1", uint16(ln.Addr().(*net.TCPAddr).Port), nil
-				require.NoError(t, ln.Close())
+				cfg.Host, cfg.Port, cfg.Fallbacks = "127.0.0.1", 1, nil
 			}
 			return cfg, err
 		},

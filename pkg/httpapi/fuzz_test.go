@@ -20,7 +20,10 @@ func FuzzAPI(f *testing.F) {
 			f.Add("POST", path, "", body)
 			f.Add("PATCH", path, "", body)
 		}
-		for _, query := range []string{"limit=0", "limit=%00", "cursor=%00", "cursor=AAAA", "q=%ff", "q=%25_%5c", "status=todo,,", "due_after=0000-00-00", "=", "&&&", "%zz", "project_id=", "limit=+5"} {
+		for _, query := range []string{
+			"limit=0", "limit=%00", "cursor=%00", "cursor=AAAA", "q=%ff", "q=%25_%5c", "status=todo,,", "due_after=0000-00-00", "=", "&&&", "%zz",
+			"project_id=", "limit=+5",
+		} {
 			f.Add("GET", path, query, "")
 		}
 		f.Add("DELETE", path, "", "x")

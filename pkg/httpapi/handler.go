@@ -13,15 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
-
-// Metrics is told of every answered request. telemetry.Metrics is one.
-type Metrics interface {
-	// ObserveRequest is given a method and a route out of small fixed sets, never what a client made up.
-	ObserveRequest(method, route string, status int, elapsed time.Duration)
-}
 
 // Config is what [New] needs. Everything without a default is required.
 type Config struct {
@@ -32,7 +27,7 @@ type Config struct {
 	Keys       *identity.Service
 	Workspace  *workspace.Service
 	Log        *zap.Logger
-	Metrics    Metrics
+	Metrics    *telemetry.Metrics
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
@@ -48,6 +43,7 @@ type Config struct {
 // handler holds what the parts of the edge share.
 type handler struct {
 	cfg Config
+	log *zap.Logger
 }
 
 // New makes the handler of all public hosts.
@@ -56,18 +52,24 @@ func New(cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &handler{cfg: cfg}
+	// The stack at a log line's own place says nothing about why the request failed.
+	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit, headAsGet)
+	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit)
+	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
+		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
+			e.HEAD(route.Path, handler)
+		}
+	}
 	if err = h.routes(e); err != nil {
 		return nil, err
 	}
-	return e, nil
+	return cfg.Metrics.CountInFlight(e), nil
 }
 
 func (cfg Config) valid() (Config, error) {

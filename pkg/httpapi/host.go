@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
@@ -89,27 +90,19 @@ func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 		if ok && host == h.cfg.BaseDomain && c.Request().URL.Path == "/" && isRead(c.Request().Method) {
 			return c.String(http.StatusOK, landing)
 		}
-		slug, below := slugOf(host, h.cfg.BaseDomain)
-		if !ok || !below {
-			return answerNotFoundHost(c)
+		tenant, found := tenancy.Tenant{}, false
+		if slug, below := slugOf(host, h.cfg.BaseDomain); ok && below {
+			tenant, found = h.cfg.Catalog.BySlug(slug)
 		}
-		tenant, found := h.cfg.Catalog.BySlug(slug)
-		if !found {
-			return answerNotFoundHost(c)
-		}
-		switch tenant.State {
-		case tenancy.StateArchived, tenancy.StateDeleted:
-			return answerNotFoundHost(c)
+		if !found || tenant.State == tenancy.StateArchived || tenant.State == tenancy.StateDeleted {
+			h.cfg.Metrics.TenantResolved(telemetry.TenantUnknown)
+			return c.Blob(http.StatusNotFound, mimeProblem, []byte(notFoundHost))
 		}
 		r := requestFrom(c.Request().Context())
 		r.tenant = tenant
 		r.scope = h.cfg.DB.Tenant(tenant.Engine())
 		return next(c)
 	}
-}
-
-func answerNotFoundHost(c echo.Context) error {
-	return c.Blob(http.StatusNotFound, mimeProblem, []byte(notFoundHost))
 }
 
 // stateGate lets only tenants pass that can be served.
@@ -120,11 +113,15 @@ func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
 		case tenancy.StateReady, tenancy.StateMigrating:
 			// A migration expands before it contracts, so the code serves a tenant that is being migrated, and one that is ahead of it.
 			if tenant.SchemaVersion >= h.cfg.MinSchemaVersion {
+				h.cfg.Metrics.TenantResolved(telemetry.TenantFound)
 				return next(c)
 			}
 		case tenancy.StateSuspended:
+			h.cfg.Metrics.TenantResolved(telemetry.TenantSuspended)
 			return c.String(http.StatusForbidden, suspendedPage)
+		default:
 		}
+		h.cfg.Metrics.TenantResolved(telemetry.TenantUnavailable)
 		p := newProblem(http.StatusServiceUnavailable, "This workspace is being worked on. Try again in a moment.")
 		p.cause = errors.New("httpapi: tenant cannot be served: " + string(tenant.State))
 		return p

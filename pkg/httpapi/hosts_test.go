@@ -98,8 +98,8 @@ func TestHosts(t *testing.T) {
 		strings.Repeat(long+".", 5) + "localhost":       "nobody",
 		strings.Repeat("acme.localhost.", 500) + "com":  "nobody",
 		"xn--acm-dma.localhost":                         "nobody",
-		"user@acme.localhost":                           "nobody",
 		"acme.localhost/":                               "400", // net/http's own answer to what is no host at all
+		"user@acme.localhost":                           "400",
 		"acme.localhost acme.localhost":                 "400",
 		"acmé.localhost":                                "400",
 		"\uff41cme.localhost":                           "400",
@@ -139,7 +139,7 @@ func TestForwardedHostOfTrustedProxy(t *testing.T) {
 		{"acme.localhost"}, {"globex.localhost, acme.localhost"}, {"globex.localhost", "acme.localhost"}, {"evil.com,ACME.localhost:443"},
 	} {
 		a := e.do(call{host: "10.0.0.7", path: "/api/v1/projects", key: e.acmeKey, header: http.Header{"X-Forwarded-Host": forwarded}})
-		require.Equal(t, 200, a.status, forwarded)
+		require.Equal(t, 200, a.status, "%v", forwarded)
 	}
 	for _, forwarded := range []string{"globex.localhost", "evil.com", "acme.localhost, evil.com"} {
 		a := e.do(call{host: "acme.localhost", path: "/api/v1/projects", key: e.acmeKey, header: http.Header{"X-Forwarded-Host": {forwarded}}})
@@ -180,7 +180,9 @@ func TestUnknownHostIsOneAnswer(t *testing.T) {
 	require.Equal(t, 404, want.status)
 	require.Equal(t, fixedNotFound, want.body)
 	require.Equal(t, "application/problem+json", want.header.Get("Content-Type"))
-	for _, host := range []string{"nobody.localhost", "archived.localhost", "deleted.localhost", "console.localhost", "www.localhost", "x.acme.localhost", "evil.com", "[::1]"} {
+	for _, host := range []string{
+		"nobody.localhost", "archived.localhost", "deleted.localhost", "console.localhost", "www.localhost", "x.acme.localhost", "evil.com", "[::1]",
+	} {
 		for _, path := range []string{"/", "/api/docs", "/api/openapi.json", "/api/v1/projects", "/healthz", "/no/such/path", "/%00?q=%ff"} {
 			for _, method := range []string{"GET", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"} {
 				require.Equal(t, want, ask(method, host, path), "%s %s %s", method, host, path)

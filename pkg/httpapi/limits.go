@@ -48,18 +48,6 @@ func (h *handler) tooLarge() *Problem {
 	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body may have at most %d bytes.", h.cfg.MaxBodyBytes))
 }
 
-// headAsGet routes HEAD like GET. net/http knows the method that the client sent and keeps the body back.
-func headAsGet(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if c.Request().Method == http.MethodHead {
-			req := c.Request().WithContext(c.Request().Context()) // A copy: net/http's own must go on saying HEAD.
-			req.Method = http.MethodGet
-			c.SetRequest(req)
-		}
-		return next(c)
-	}
-}
-
 // readBody reads the body of operations that have one, so that every way in which reading can fail becomes the right problem: huma
 // would answer 500 to a client that hangs up in the middle, and would replace invalid UTF-8 without a word.
 func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -99,11 +100,10 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(c.Request().WithContext(ctx))
 
 		err := recovered(next, c)
-		cut := false
+		p, isPanic := errors.AsType[*panicked](err)
+		// Half an answer must not look like a whole one: cutting the connection is the only thing left to say.
+		cut := isPanic && c.Response().Committed
 		if err != nil {
-			// Half an answer must not look like a whole one: cutting the connection is the only thing left to say.
-			p, isPanic := err.(*panicked) //nolint:errorlint // It has just been made, by recovered.
-			cut = isPanic && (c.Response().Committed || p.value == http.ErrAbortHandler)
 			renderError(err, c)
 		}
 
@@ -132,10 +132,14 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.cause != nil {
 			fields = append(fields, zap.Error(r.cause))
 		}
-		if p, ok := err.(*panicked); ok { //nolint:errorlint // As above.
+		if isPanic {
 			fields = append(fields, zap.ByteString("stack", p.stack))
 		}
-		h.cfg.Log.Log(levelOf(status), "request", fields...)
+		level := levelOf(status)
+		if isPanic {
+			level = zap.ErrorLevel
+		}
+		h.log.Log(level, "request", fields...)
 		if cut {
 			panic(http.ErrAbortHandler)
 		}

@@ -18,6 +18,8 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
+const schemaRoot = "#/components/schemas/"
+
 const apiDescription = `Each customer works on its own subdomain, and its API keys work there only.
 
 Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
@@ -33,13 +35,14 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription},
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
 				},
 			},
 		},
-		Formats:       map[string]huma.Format{mimeJSON: huma.DefaultJSONFormat},
+		// By "json" huma finds the format of application/problem+json.
+		Formats:       map[string]huma.Format{mimeJSON: huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: mimeJSON,
 		Transformers:  []huma.Transformer{fromHuma},
 	})
@@ -55,7 +58,22 @@ func schemaName(t reflect.Type, hint string) string {
 // document gives the finished OpenAPI document. Call it after all operations have been registered.
 func document(api huma.API) ([]byte, error) {
 	// huma registers its own error type with every operation. No answer has it: fromHuma rewrites them all.
-	delete(api.OpenAPI().Components.Schemas.Map(), "ErrorModel")
+	schemas := api.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+	closed := map[string]bool{}
+	for _, item := range api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Patch} {
+			if op != nil {
+				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
+			}
+		}
+	}
+	for name, schema := range schemas {
+		if !closed[schemaRoot+name] {
+			schema.AdditionalProperties = nil // A request with an unknown field is refused; an answer may get new ones.
+		}
+	}
 	doc, err := json.Marshal(api.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: make the OpenAPI document: %w", err)
@@ -88,7 +106,7 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(path, "{id}") {
-		// An id that is no id names nothing: 404 by pathID, where huma would say 422. Such a path has no other parameter.
+		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter.
 		op.SkipValidateParams = true
 		statuses = append(statuses, http.StatusNotFound)
 	} else {
@@ -119,11 +137,16 @@ func inTenant[I, O any](fn func(context.Context, tenantschema.Scope, *I) (*O, er
 	}
 }
 
-// pathID reads the id of a path. What cannot be an id is the id of nothing.
-func pathID(thing, id string) (uuid.UUID, error) {
-	parsed, err := uuid.Parse(id)
-	if err != nil || len(id) != len(parsed.String()) { // uuid.Parse knows forms, such as urn:uuid:…, that would be second addresses.
+// ByID is the parameter of every address of one thing.
+type ByID struct {
+	ID string `path:"id" format:"uuid" doc:"The id of the thing."`
+}
+
+// id reads the id. What cannot be an id is the id of nothing.
+func (p ByID) id(thing string) (uuid.UUID, error) {
+	id, err := uuid.Parse(p.ID)
+	if err != nil || len(p.ID) != len(id.String()) { // uuid.Parse knows forms, such as urn:uuid:…, that would be second addresses.
 		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is no such %s.", thing)
 	}
-	return parsed, nil
+	return id, nil
 }

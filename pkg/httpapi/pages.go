@@ -7,13 +7,13 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 )
 
-// pageQuery are the parameters that every list has.
-type pageQuery struct {
+// Paging are the parameters that every list has. Exported, like ByID, only because huma passes over unexported embedded structs.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"The most items on a page."`
 	Cursor string `query:"cursor" maxLength:"200" doc:"Where the page begins: the field next of the page before. Keep the filters."`
 }
 
-func (q pageQuery) request() workspace.PageRequest {
+func (q Paging) request() workspace.PageRequest {
 	return workspace.PageRequest{Limit: q.Limit, Cursor: q.Cursor}
 }
 

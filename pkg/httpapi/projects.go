@@ -30,19 +30,19 @@ type newProject struct {
 }
 
 type projectPatch struct {
-	Name        *string `json:"name,omitempty" minLength:"1" maxLength:"100"`
-	Description *string `json:"description,omitempty" maxLength:"10000"`
-	Archived    *bool   `json:"archived,omitempty" doc:"true puts the project away, false takes it back. Its tasks stay."`
+	Name        changed[string] `json:"name,omitzero" minLength:"1" maxLength:"100"`
+	Description changed[string] `json:"description,omitzero" maxLength:"10000"`
+	Archived    changed[bool]   `json:"archived,omitzero" doc:"true puts the project away, false takes it back. Its tasks stay."`
+}
+
+func (p *projectPatch) patch() workspace.ProjectPatch {
+	return workspace.ProjectPatch{Name: p.Name.ptr(), Description: p.Description.ptr(), Archived: p.Archived.ptr()}
 }
 
 type projectQuery struct {
-	pageQuery
+	Paging
 	Archived optional[bool] `query:"archived" doc:"Only projects that are put away, or only those that are not."`
 	Query    string         `query:"q" maxLength:"100" doc:"Only projects with this text in their name."`
-}
-
-type projectPath struct {
-	ID string `path:"id" format:"uuid" doc:"The project's id."`
 }
 
 type projectAnswer struct {
@@ -71,8 +71,8 @@ func (h *handler) createProject(ctx context.Context, scope tenantschema.Scope, i
 	return &projectCreated{Location: pathProjects + "/" + project.ID.String(), Body: viewProject(project)}, nil
 }
 
-func (h *handler) getProject(ctx context.Context, scope tenantschema.Scope, in *projectPath) (*projectAnswer, error) {
-	id, err := pathID("project", in.ID)
+func (h *handler) getProject(ctx context.Context, scope tenantschema.Scope, in *ByID) (*projectAnswer, error) {
+	id, err := in.id("project")
 	if err != nil {
 		return nil, err
 	}
@@ -84,23 +84,23 @@ func (h *handler) getProject(ctx context.Context, scope tenantschema.Scope, in *
 }
 
 func (h *handler) patchProject(ctx context.Context, scope tenantschema.Scope, in *struct {
-	projectPath
+	ByID
 	Body projectPatch
 },
 ) (*projectAnswer, error) {
-	id, err := pathID("project", in.ID)
+	id, err := in.id("project")
 	if err != nil {
 		return nil, err
 	}
-	project, err := h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch(in.Body))
+	project, err := h.cfg.Workspace.PatchProject(ctx, scope, id, in.Body.patch())
 	if err != nil {
 		return nil, err
 	}
 	return &projectAnswer{Body: viewProject(project)}, nil
 }
 
-func (h *handler) deleteProject(ctx context.Context, scope tenantschema.Scope, in *projectPath) (*struct{}, error) {
-	id, err := pathID("project", in.ID)
+func (h *handler) deleteProject(ctx context.Context, scope tenantschema.Scope, in *ByID) (*struct{}, error) {
+	id, err := in.id("project")
 	if err != nil {
 		return nil, err
 	}

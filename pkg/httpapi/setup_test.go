@@ -59,18 +59,6 @@ func (j *jobs) Enqueue(_ context.Context, _ *tenantschema.Tx, args workspace.Job
 	return nil
 }
 
-// seen keeps what the metrics were told.
-type seen struct {
-	mu   sync.Mutex
-	keys []string
-}
-
-func (s *seen) ObserveRequest(method, route string, status int, _ time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys = append(s.keys, method+" "+route+" "+http.StatusText(status))
-}
-
 // edge is the public handler behind a real listener, on a real database with two tenants.
 type edge struct {
 	t       testing.TB
@@ -79,7 +67,7 @@ type edge struct {
 	url     string
 	street  *street
 	logs    *observer.ObservedLogs
-	metrics *seen
+	metrics *telemetry.Metrics
 	jobs    *jobs
 	keys    *identity.Service
 	work    *workspace.Service
@@ -90,9 +78,9 @@ type edge struct {
 }
 
 // open makes an edge; change may alter its configuration.
-func open(t testing.TB, change func(*httpapi.Config)) *edge {
-	t.Helper()
-	e := &edge{t: t, db: pgtest.New(t), street: &street{bySlug: map[string]tenancy.Tenant{}}, metrics: &seen{}, jobs: &jobs{}}
+func open(tb testing.TB, change func(*httpapi.Config)) *edge {
+	tb.Helper()
+	e := &edge{t: tb, db: pgtest.New(tb), street: &street{bySlug: map[string]tenancy.Tenant{}}, jobs: &jobs{}}
 	var err error
 	e.engine, err = tenantschema.Open(tenantschema.Config{
 		Connect:        func(cell int) (*pgx.ConnConfig, error) { return e.db.Logins.As(e.db.Logins.Cell(cell)) },
@@ -100,12 +88,14 @@ func open(t testing.TB, change func(*httpapi.Config)) *edge {
 		AcquireTimeout: 10 * time.Second,
 		Tracer:         telemetry.DBTimer{},
 	})
-	require.NoError(t, err)
-	t.Cleanup(e.engine.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(e.engine.Close)
+	e.metrics, err = telemetry.NewMetrics(telemetry.MetricsConfig{})
+	require.NoError(tb, err)
 	e.keys, err = identity.New(identity.Config{})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	e.work, err = workspace.New(workspace.Config{Jobs: e.jobs})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	core, logs := observer.New(zap.DebugLevel)
 	e.logs = logs
 	cfg := httpapi.Config{
@@ -116,9 +106,9 @@ func open(t testing.TB, change func(*httpapi.Config)) *edge {
 		change(&cfg)
 	}
 	e.handler, err = httpapi.New(cfg)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	srv := httptest.NewServer(e.handler)
-	t.Cleanup(srv.Close)
+	tb.Cleanup(srv.Close)
 	e.url = srv.URL
 
 	e.acme, e.acmeKey = e.tenant("acme", identity.ScopeWrite)
@@ -156,11 +146,11 @@ type answer struct {
 }
 
 // into reads the body as JSON.
-func (a answer) into(t testing.TB, v any) {
-	t.Helper()
+func (a answer) into(tb testing.TB, v any) {
+	tb.Helper()
 	dec := json.NewDecoder(bytes.NewReader([]byte(a.body)))
 	dec.DisallowUnknownFields()
-	require.NoError(t, dec.Decode(v), a.body)
+	require.NoError(tb, dec.Decode(v), a.body)
 }
 
 func (e *edge) do(c call) answer {

@@ -20,7 +20,7 @@ type taskView struct {
 	Description string           `json:"description"`
 	Status      workspace.Status `json:"status" enum:"todo,doing,done,cancelled"`
 	Priority    int              `json:"priority" minimum:"0" maximum:"4" doc:"From 0 (none) to 4 (urgent)."`
-	AssigneeID  *uuid.UUID       `json:"assignee_id" format:"uuid"`
+	AssigneeID  *uuid.UUID       `json:"assignee_id" format:"uuid" nullable:"true"`
 	DueOn       *workspace.Date  `json:"due_on" format:"date"`
 	CreatedAt   time.Time        `json:"created_at"`
 	UpdatedAt   time.Time        `json:"updated_at"`
@@ -40,33 +40,29 @@ type newTask struct {
 }
 
 type taskPatch struct {
-	Title       *string                  `json:"title,omitempty" minLength:"1" maxLength:"200"`
-	Description *string                  `json:"description,omitempty" maxLength:"10000"`
-	Status      *workspace.Status        `json:"status,omitempty" enum:"todo,doing,done,cancelled"`
-	Priority    *int                     `json:"priority,omitempty" minimum:"0" maximum:"4"`
-	AssigneeID  nullable[uuid.UUID]      `json:"assignee_id,omitzero" format:"uuid" doc:"null takes the task from whoever has it."`
-	DueOn       nullable[workspace.Date] `json:"due_on,omitzero" format:"date" doc:"null takes the date away."`
+	Title       changed[string]           `json:"title,omitzero" minLength:"1" maxLength:"200"`
+	Description changed[string]           `json:"description,omitzero" maxLength:"10000"`
+	Status      changed[workspace.Status] `json:"status,omitzero" enum:"todo,doing,done,cancelled"`
+	Priority    changed[int]              `json:"priority,omitzero" minimum:"0" maximum:"4"`
+	AssigneeID  nullable[uuid.UUID]       `json:"assignee_id,omitzero" format:"uuid" doc:"null takes the task from whoever has it."`
+	DueOn       nullable[workspace.Date]  `json:"due_on,omitzero" format:"date" doc:"null takes the date away."`
 }
 
-func (p taskPatch) patch() workspace.TaskPatch {
+func (p *taskPatch) patch() workspace.TaskPatch {
 	return workspace.TaskPatch{
-		Title: p.Title, Description: p.Description, Status: p.Status, Priority: p.Priority,
+		Title: p.Title.ptr(), Description: p.Description.ptr(), Status: p.Status.ptr(), Priority: p.Priority.ptr(),
 		AssigneeID: p.AssigneeID.Optional, DueOn: p.DueOn.Optional,
 	}
 }
 
 type taskQuery struct {
-	pageQuery
+	Paging
 	ProjectID  optional[uuid.UUID]      `query:"project_id" format:"uuid" doc:"Only tasks of this project."`
-	Status     []workspace.Status       `query:"status" enum:"todo,doing,done,cancelled" doc:"Only tasks in one of these, separated by commas."`
+	Status     []workspace.Status       `query:"status" enum:"todo,doing,done,cancelled" nullable:"false" doc:"Only tasks in one of these, separated by commas."`
 	AssigneeID optional[uuid.UUID]      `query:"assignee_id" format:"uuid" doc:"Only tasks of this user."`
 	Query      string                   `query:"q" maxLength:"100" doc:"Only tasks with this text in their title."`
 	DueAfter   optional[workspace.Date] `query:"due_after" format:"date" doc:"Only tasks due later than this day."`
 	DueBefore  optional[workspace.Date] `query:"due_before" format:"date" doc:"Only tasks due earlier than this day."`
-}
-
-type taskPath struct {
-	ID string `path:"id" format:"uuid" doc:"The task's id."`
 }
 
 type taskAnswer struct {
@@ -98,8 +94,8 @@ func (h *handler) createTask(ctx context.Context, scope tenantschema.Scope, in *
 	return &taskCreated{Location: pathTasks + "/" + task.ID.String(), Body: viewTask(task)}, nil
 }
 
-func (h *handler) getTask(ctx context.Context, scope tenantschema.Scope, in *taskPath) (*taskAnswer, error) {
-	id, err := pathID("task", in.ID)
+func (h *handler) getTask(ctx context.Context, scope tenantschema.Scope, in *ByID) (*taskAnswer, error) {
+	id, err := in.id("task")
 	if err != nil {
 		return nil, err
 	}
@@ -111,11 +107,11 @@ func (h *handler) getTask(ctx context.Context, scope tenantschema.Scope, in *tas
 }
 
 func (h *handler) patchTask(ctx context.Context, scope tenantschema.Scope, in *struct {
-	taskPath
+	ByID
 	Body taskPatch
 },
 ) (*taskAnswer, error) {
-	id, err := pathID("task", in.ID)
+	id, err := in.id("task")
 	if err != nil {
 		return nil, err
 	}
@@ -126,8 +122,8 @@ func (h *handler) patchTask(ctx context.Context, scope tenantschema.Scope, in *s
 	return &taskAnswer{Body: viewTask(task)}, nil
 }
 
-func (h *handler) deleteTask(ctx context.Context, scope tenantschema.Scope, in *taskPath) (*struct{}, error) {
-	id, err := pathID("task", in.ID)
+func (h *handler) deleteTask(ctx context.Context, scope tenantschema.Scope, in *ByID) (*struct{}, error) {
+	id, err := in.id("task")
 	if err != nil {
 		return nil, err
 	}

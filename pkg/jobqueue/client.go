@@ -33,10 +33,10 @@ type Tenants interface {
 	Fetch(ctx context.Context, id string) (tenancy.Tenant, error)
 }
 
-// Observer is told of every job that was worked.
+// Observer is told of every run of a job.
 type Observer interface {
-	// JobWorked tells the kind, one of the outcomes, how long the job had waited since it was due, and how long it ran.
-	JobWorked(kind, outcome string, wait, run time.Duration)
+	// ObserveJob is given the kind, one of the outcomes of this package, how long the job had waited since it was due, and how long it ran.
+	ObserveJob(kind, outcome string, wait, run time.Duration)
 }
 
 // Config is what a [Client] works with. A client without Workers only enqueues, and needs no other field.

@@ -10,12 +10,13 @@
 // The states of a job, which lie in PostgreSQL (River, schema river):
 //
 //	Enqueue ──▶ scheduled ──▶ available ──▶ running ──▶ completed
-//	                ▲             ▲  ▲         │
-//	                │             │  └─────────┤ interrupted by a shutdown: no attempt is used up
-//	                ├─────────────────────────-┤ the tenant cannot be served now: no attempt is used up
-//	                │             └─ retryable ┤ failed, panicked, or its process died
-//	                                           ├──▶ discarded: failed for the last time; an operator may retry it
-//	                                           └──▶ cancelled: its tenant is gone, or it has no valid stamp
+//	                ▲           ▲    ▲         │
+//	                │           │    │         ├──▶ cancelled   its tenant is gone, or it has no valid stamp
+//	                │           │    │         ├──▶ discarded   failed for the last time; an operator may retry it
+//	                │           │    │         │
+//	                │           │    └─────────┤    interrupted by a shutdown; no attempt is used up
+//	                │           └── retryable ◀┤    failed, panicked, or its process died
+//	                └──────────────────────────┘    its tenant cannot be served now; no attempt is used up
 //
 // Guarantees:
 //

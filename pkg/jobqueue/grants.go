@@ -103,15 +103,16 @@ func (g Grants) apply(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("read policies: %w", err)
 	}
-	there := map[string][]string{}
-	var name string
-	var roles []string
-	_, err = pgx.ForEachRow(rows, []any{&name, &roles}, func() error {
-		there[name] = slices.Sorted(slices.Values(roles))
-		return nil
-	})
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Name  string
+		Roles []string
+	}])
 	if err != nil {
 		return fmt.Errorf("read policies: %w", err)
+	}
+	there := map[string][]string{}
+	for _, p := range found {
+		there[p.Name] = slices.Sorted(slices.Values(p.Roles))
 	}
 	// Each change locks the table for a moment, behind every transaction that has enqueued: only what is not right is changed.
 	var changes []string

@@ -14,54 +14,59 @@ import (
 
 // How a run of a job ends, in its log line and for [Observer].
 const (
-	// OutcomeDone: the worker returned nil.
-	OutcomeDone = "done"
-	// OutcomeWaiting: put off without using up an attempt, mostly because the tenant cannot be served now.
-	OutcomeWaiting = "waiting"
-	// OutcomeInterrupted: cut short by a shutdown, and back in the queue without having used up an attempt.
-	OutcomeInterrupted = "interrupted"
-	// OutcomeFailed: it will be tried again.
+	// OutcomeCompleted: the worker returned nil.
+	OutcomeCompleted = "completed"
+	// OutcomeFailed: an error or a panic; it will be tried again.
 	OutcomeFailed = "failed"
-	// OutcomePanicked: counted as failed.
-	OutcomePanicked = "panicked"
-	// OutcomeDiscarded: failed for the last time.
+	// OutcomeDiscarded: an error or a panic for the last time.
 	OutcomeDiscarded = "discarded"
 	// OutcomeCancelled: ended without success and not to be tried again, for example because its tenant was deleted.
 	OutcomeCancelled = "cancelled"
+	// OutcomeSnoozed: put off without using up an attempt, mostly because its tenant cannot be served now.
+	OutcomeSnoozed = "snoozed"
+	// OutcomeInterrupted: cut short by a shutdown, and back in the queue without having used up an attempt.
+	OutcomeInterrupted = "interrupted"
 )
 
-// observe stands around each run of a job, the reading of its arguments included.
-func (c *Client) observe(ctx context.Context, job *rivertype.JobRow, run func(context.Context) error) (err error) {
-	start := time.Now()
-	outcome := OutcomePanicked
-	defer func() { c.report(job, outcome, time.Since(start), err) }()
+// errPanicked stands for a panic, which River catches and keeps with the job.
+var errPanicked = errors.New("the worker panicked: the job's row has the trace")
 
-	err = run(ctx)
-	outcome = outcomeOf(ctx, job, err)
-	if outcome == OutcomeInterrupted && !errors.Is(err, context.Canceled) {
+// observe stands around each run of a job, the reading of its arguments included.
+func (c *Client) observe(ctx context.Context, job *rivertype.JobRow, run func(context.Context) error) error {
+	start := time.Now()
+	result, outcome := errPanicked, failure(job)
+	defer func() { c.report(job, outcome, time.Since(start), result) }()
+
+	result = run(ctx)
+	outcome = outcomeOf(ctx, job, result)
+	if outcome == OutcomeInterrupted && !errors.Is(result, context.Canceled) {
 		// River knows an interrupted job by this error, which a driver or a worker may have replaced by its own.
-		err = fmt.Errorf("%w: %w", context.Canceled, err)
+		return fmt.Errorf("%w: %w", context.Canceled, result)
 	}
-	return err
+	return result
 }
 
 func outcomeOf(ctx context.Context, job *rivertype.JobRow, err error) string {
 	if err == nil {
-		return OutcomeDone
+		return OutcomeCompleted
 	}
 	if errors.Is(context.Cause(ctx), river.ErrJobCancelledRemotely) {
 		return OutcomeCancelled
 	}
 	if _, ok := errors.AsType[*river.JobSnoozeError](err); ok {
-		return OutcomeWaiting
+		return OutcomeSnoozed
 	}
 	if _, ok := errors.AsType[*river.JobCancelError](err); ok {
 		return OutcomeCancelled
 	}
-	switch {
-	case ctx.Err() != nil: // This context has no deadline; what is left is a shutdown.
+	if ctx.Err() != nil { // This context has no deadline; what is left is a shutdown.
 		return OutcomeInterrupted
-	case job.Attempt >= job.MaxAttempts:
+	}
+	return failure(job)
+}
+
+func failure(job *rivertype.JobRow) string {
+	if job.Attempt >= job.MaxAttempts {
 		return OutcomeDiscarded
 	}
 	return OutcomeFailed
@@ -74,7 +79,7 @@ func (c *Client) report(job *rivertype.JobRow, outcome string, run time.Duration
 		wait = max(0, job.AttemptedAt.Sub(job.ScheduledAt)) // The two may come from different clocks.
 	}
 	if c.cfg.Metrics != nil {
-		c.cfg.Metrics.JobWorked(job.Kind, outcome, wait, run)
+		c.cfg.Metrics.ObserveJob(job.Kind, outcome, wait, run)
 	}
 	fields := []zap.Field{
 		zap.String("kind", job.Kind),
@@ -88,7 +93,7 @@ func (c *Client) report(job *rivertype.JobRow, outcome string, run time.Duration
 	if id, stampErr := readStamp(job.Metadata); stampErr == nil {
 		fields = append(fields, zap.String("tenant", id))
 	}
-	if err != nil && outcome != OutcomeWaiting {
+	if err != nil && outcome != OutcomeSnoozed {
 		fields = append(fields, zap.Error(err))
 	}
 	c.cfg.Log.Log(levelOf(outcome), "job", fields...)
@@ -96,7 +101,7 @@ func (c *Client) report(job *rivertype.JobRow, outcome string, run time.Duration
 
 func levelOf(outcome string) zapcore.Level {
 	switch outcome {
-	case OutcomePanicked, OutcomeDiscarded:
+	case OutcomeDiscarded:
 		return zap.ErrorLevel
 	case OutcomeFailed, OutcomeCancelled:
 		return zap.WarnLevel

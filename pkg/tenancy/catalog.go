@@ -37,6 +37,8 @@ type CatalogConfig struct {
 	Log *zap.Logger
 	// OnRefresh, if set, is told after each refresh how many tenants there are.
 	OnRefresh func(tenants int)
+	// OnFailure, if set, is told of each failure to read or follow the table.
+	OnFailure func()
 }
 
 // Catalog is this process's copy of the catalog: all tenants but deleted ones. Looking one up does no I/O, so a name that does not
@@ -62,6 +64,9 @@ func OpenCatalog(ctx context.Context, cfg CatalogConfig) (*Catalog, error) {
 	}
 	if cfg.OnRefresh == nil {
 		cfg.OnRefresh = func(int) {}
+	}
+	if cfg.OnFailure == nil {
+		cfg.OnFailure = func() {}
 	}
 	c := &Catalog{cfg: cfg, done: make(chan struct{})}
 	conn, err := c.listen(ctx)
@@ -105,6 +110,9 @@ func (c *Catalog) Len() int {
 
 // Synced is when the copy was last known to be equal to the table.
 func (c *Catalog) Synced() time.Time { return time.Unix(0, c.synced.Load()) }
+
+// Refresh reads everything now. It is never needed for changes to be seen, only for them to be seen before it returns.
+func (c *Catalog) Refresh(ctx context.Context) error { return c.readAll(ctx) }
 
 // Fetch reads a tenant from the database, deleted ones too. [apperr.NotFound] if there never was one.
 func (c *Catalog) Fetch(ctx context.Context, id string) (Tenant, error) {
@@ -159,12 +167,14 @@ func (c *Catalog) follow(ctx context.Context, conn *pgx.Conn) {
 		if ctx.Err() != nil {
 			return
 		}
+		c.cfg.OnFailure()
 		c.cfg.Log.Warn("lost the connection that follows the catalog; connecting again", zap.Error(err))
 		for {
 			if conn, err = c.listen(ctx); err == nil {
 				c.cfg.Log.Info("following the catalog again")
 				break
 			}
+			c.cfg.OnFailure()
 			select {
 			case <-ctx.Done():
 				return

@@ -2,45 +2,26 @@ package workspace_test
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
-	"os"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// TEMPORARY harness
-func tempTenant(t *testing.T) tenantschema.Scope {
-	ctx := context.Background()
-	c, err := pgx.Connect(ctx, "postgres://postgres@127.0.0.1:54999/postgres")
-	require.NoError(t, err)
-	defer c.Close(ctx)
-	id := strings.ToLower(rand.Text()[:16])
-	n := "t_" + id
-	up, _ := os.ReadFile("/tmp/ws-up.sql")
-	_, err = c.Exec(ctx, fmt.Sprintf("create role %[1]s; create schema %[1]s; grant usage on schema %[1]s to %[1]s; set search_path=%[1]s; %[2]s ; grant select,insert,update,delete on all tables in schema %[1]s to %[1]s; grant %[1]s to cell", n, up))
-	require.NoError(t, err)
-	db, err := tenantschema.Open(tenantschema.Config{Connect: func(int) (*pgx.ConnConfig, error) { return pgx.ParseConfig("postgres://cell@127.0.0.1:54999/postgres") }, MaxConns: 3})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
-	name, err := tenantschema.ParseName(n)
-	require.NoError(t, err)
-	return db.Tenant(tenantschema.Tenant{ID: id, Schema: name, Cell: 1, Version: 3})
-}
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // bundle is what a test of the workspace works with: the service, two tenants, and what was enqueued.
 type bundle struct {
 	*workspace.Service
 
+	db           *pgtest.DB
 	acme, globex tenantschema.Scope
 	jobs         *recorder
 	clock        *clock
@@ -48,8 +29,14 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{acme: tempTenant(t), globex: tempTenant(t), jobs: &recorder{}, clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}}
-	var err error
+	db := pgtest.New(t)
+	queue, err := jobqueue.New(jobqueue.Config{})
+	require.NoError(t, err)
+	b := &bundle{
+		db: db, acme: db.Scope("acme"), globex: db.Scope("globex"),
+		jobs:  &recorder{queue: queue},
+		clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)},
+	}
 	b.Service, err = workspace.New(workspace.Config{Jobs: b.jobs, Clock: b.clock.Now})
 	require.NoError(t, err)
 	return b
@@ -81,22 +68,38 @@ func (b *bundle) user(t *testing.T, scope tenantschema.Scope, email string) uuid
 	return id
 }
 
-// recorder stands for the queue at the boundary where this package ends. It remembers the jobs of the transactions; whether they are
-// stored and worked is the queue's to test.
+// queued gives how many jobs the queue holds, as its workers would see them.
+func (b *bundle) queued(t *testing.T) int {
+	t.Helper()
+	var count int
+	require.NoError(t, b.db.Control.QueryRow(t.Context(), `SELECT count(*) FROM river.river_job`).Scan(&count))
+	return count
+}
+
+// recorder is the real queue, and remembers what it was given.
 type recorder struct {
+	queue workspace.Jobs
+
 	mu   sync.Mutex
 	jobs []workspace.ActivityRecorded
 	fail error
 }
 
-func (r *recorder) Enqueue(_ context.Context, _ *tenantschema.Tx, args workspace.JobArgs) error {
+func (r *recorder) Enqueue(ctx context.Context, tx *tenantschema.Tx, args workspace.JobArgs) error {
+	if err := r.queue.Enqueue(ctx, tx, args); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fail != nil {
-		return r.fail
-	}
 	r.jobs = append(r.jobs, args.(workspace.ActivityRecorded)) //nolint:forcetypeassert // The package enqueues nothing else.
-	return nil
+	return r.fail
+}
+
+// failWith makes the transactions fail after their jobs were enqueued, or no longer if err is nil.
+func (r *recorder) failWith(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = err
 }
 
 // take gives the jobs since the last take.

@@ -129,21 +129,24 @@ func TestTaskChangesTellTheFeed(t *testing.T) {
 	require.Equal(t, project.ID, jobs[0].ProjectID)
 }
 
-func TestTaskAndJobFailTogether(t *testing.T) {
+func TestTaskAndJobCommitTogetherOrNotAtAll(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := t.Context()
 	project := b.project(t, b.acme, "Attic")
 	task := b.task(t, b.acme, workspace.NewTask{ProjectID: project.ID, Title: "Sweep"})
-	b.jobs.take()
+	require.Equal(t, 1, b.queued(t))
 
-	b.jobs.fail = errors.New("the queue is full")
+	tooLate := errors.New("failed after the job was enqueued")
+	b.jobs.failWith(tooLate)
 	_, err := b.CreateTask(ctx, b.acme, workspace.NewTask{ProjectID: project.ID, Title: "Mop"})
-	require.ErrorIs(t, err, b.jobs.fail)
+	require.ErrorIs(t, err, tooLate)
 	_, err = b.PatchTask(ctx, b.acme, task.ID, workspace.TaskPatch{Status: new(workspace.StatusDone)})
-	require.ErrorIs(t, err, b.jobs.fail)
-	require.ErrorIs(t, b.DeleteTask(ctx, b.acme, task.ID), b.jobs.fail)
-	b.jobs.fail = nil
+	require.ErrorIs(t, err, tooLate)
+	require.ErrorIs(t, b.DeleteTask(ctx, b.acme, task.ID), tooLate)
+	b.jobs.failWith(nil)
+	require.Len(t, b.jobs.take(), 4)
+	require.Equal(t, 1, b.queued(t), "no change, so no job")
 
 	page, err := b.ListTasks(ctx, b.acme, workspace.TaskFilter{}, workspace.PageRequest{})
 	require.NoError(t, err)
@@ -153,7 +156,8 @@ func TestTaskAndJobFailTogether(t *testing.T) {
 	requireInvalid(t, err, "project_id")
 	_, err = b.PatchTask(ctx, b.acme, task.ID, workspace.TaskPatch{Status: new(workspace.StatusDone), AssigneeID: workspace.Some(unknownID(t))})
 	requireInvalid(t, err, "assignee_id")
-	require.Empty(t, b.jobs.take(), "no change, so no job")
+	require.Empty(t, b.jobs.take())
+	require.Equal(t, 1, b.queued(t))
 }
 
 func TestTaskInputIsChecked(t *testing.T) {

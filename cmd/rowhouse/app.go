@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/rowhousehq/rowhouse/migrations"
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/httpapi"
+	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// minSchemaVersion is the oldest schema of a tenant that this program's code runs on. Expand, then contract: it rises one release after
+// the migration that the code needs.
+const minSchemaVersion = 3
+
+// openPool opens a pool and makes sure that the database answers.
+func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.Pool, error) {
+	poolConfig, err := pgxpool.ParseConfig("")
+	if err != nil {
+		return nil, fmt.Errorf("pool settings: %w", err)
+	}
+	poolConfig.ConnConfig = cfg
+	poolConfig.MaxConns = int32(min(maxConns, 1000)) //nolint:gosec // Bounded here.
+	pool, err := pgxpool.NewWithConfig(ctx, poolConfig)
+	if err != nil {
+		return nil, fmt.Errorf("open pool: %w", err)
+	}
+	if err = pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, apperr.Wrap(err, apperr.Unavailable, "the database at %s does not let %s in: check database.url and database.login_secret, "+
+			"and that `rowhouse migrate up` has run", net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), cfg.User)
+	}
+	return pool, nil
+}
+
+// owner is what commands with the owner's credentials work with.
+type owner struct {
+	*tenancy.Manager
+
+	logins *tenancy.Logins
+	pool   *pgxpool.Pool
+}
+
+// openOwner connects as the owner.
+func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (*owner, error) {
+	ownerConfig, err := logins.Owner()
+	if err != nil {
+		return nil, err
+	}
+	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: ownerConfig, Migrations: migrations.Tenant()})
+	if err != nil {
+		return nil, err
+	}
+	pool, err := openPool(ctx, ownerConfig, 4)
+	if err != nil {
+		return nil, err
+	}
+	manager, err := tenancy.NewManager(tenancy.ManagerConfig{
+		Pool: pool, Provisioner: provisioner, Logins: logins, SlugQuarantine: cfg.Tenants.SlugQuarantine,
+	})
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return &owner{Manager: manager, logins: logins, pool: pool}, nil
+}
+
+// migrateControl brings everything outside the tenants' schemas forward.
+func migrateControl(ctx context.Context, logins *tenancy.Logins) error {
+	return tenancy.MigrateControl(ctx, logins, func(ctx context.Context) error { return jobqueue.MigrateAs(ctx, logins) })
+}
+
+// openEngine gives the tenants' scopes.
+func openEngine(cfg config.Config, logins *tenancy.Logins) (*tenantschema.DB, error) {
+	return tenantschema.Open(tenantschema.Config{
+		Connect:  func(cell int) (*pgx.ConnConfig, error) { return logins.As(logins.Cell(cell)) },
+		MaxConns: int32(min(cfg.Database.MaxConns, 1000)), //nolint:gosec // Bounded here.
+		Tracer:   telemetry.DBTimer{},
+	})
+}
+
+// platform is what a process that serves or works is made of. It holds no owner's credentials.
+type platform struct {
+	cfg     config.Config
+	log     *zap.Logger
+	metrics *telemetry.Metrics
+	control *pgxpool.Pool
+	engine  *tenantschema.DB
+	catalog *tenancy.Catalog
+	product *workspace.Service
+	keys    *identity.Service
+	jobs    *jobqueue.Client
+}
+
+// newLogger makes the process's logger.
+func (c *cli) newLogger(cfg config.Config) (*zap.Logger, error) {
+	return telemetry.NewLogger(telemetry.LogConfig{Level: cfg.Log.Level, Format: cfg.Log.Format, Out: c.err})
+}
+
+// openPlatform connects as the control and cell roles. worker says whether this process works jobs, too, or only enqueues them.
+func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, worker bool) (_ *platform, err error) {
+	p := &platform{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.metrics, err = telemetry.NewMetrics(telemetry.MetricsConfig{Version: version}); err != nil {
+		return nil, err
+	}
+	controlConfig, err := logins.As(logins.Control())
+	if err != nil {
+		return nil, err
+	}
+	if p.control, err = openPool(ctx, controlConfig, cfg.Database.ControlConns); err != nil {
+		return nil, err
+	}
+	if err = p.checkControl(ctx); err != nil {
+		return nil, err
+	}
+	if p.engine, err = openEngine(cfg, logins); err != nil {
+		return nil, err
+	}
+	p.catalog, err = tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{
+		Pool: p.control, Listen: controlConfig, Log: log.Named("catalog"),
+		OnRefresh: p.metrics.CatalogRefreshed, OnFailure: p.metrics.CatalogRefreshFailed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if p.keys, err = identity.New(identity.Config{}); err != nil {
+		return nil, err
+	}
+	if err = p.openJobs(worker); err != nil {
+		return nil, err
+	}
+	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
+		return nil, err
+	}
+	err = p.metrics.RegisterPools("cell_", func() map[string]telemetry.PoolStat {
+		stats := map[string]telemetry.PoolStat{}
+		for n, stat := range p.engine.Stats() {
+			stats[fmt.Sprintf("cell_%02d", n)] = telemetry.FromPgxPool(stat)
+		}
+		return stats
+	})
+	return p, err
+}
+
+// openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
+func (p *platform) openJobs(worker bool) (err error) {
+	jobs := jobqueue.Config{}
+	workers := jobqueue.NewWorkers()
+	if worker {
+		jobs = jobqueue.Config{
+			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
+			MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
+		}
+		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
+		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
+			return p.product.RecordActivity(ctx, scope, args)
+		})
+	}
+	if p.jobs, err = jobqueue.New(jobs); err != nil {
+		return err
+	}
+	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs})
+	return err
+}
+
+// close releases what is open, in the reverse order of opening.
+func (p *platform) close() {
+	if p.catalog != nil {
+		p.catalog.Close()
+	}
+	if p.engine != nil {
+		p.engine.Close()
+	}
+	if p.control != nil {
+		p.control.Close()
+	}
+}
+
+// checkControl says whether the catalog and River stand on the versions that this program needs.
+func (p *platform) checkControl(ctx context.Context) error {
+	current, target, err := tenancy.ControlVersion(ctx, p.control)
+	if err != nil {
+		return fmt.Errorf("read version of the control schema: %w", err)
+	}
+	if current < target {
+		return apperr.New(apperr.Unavailable, "the control schema is on version %d, this program needs %d: run `rowhouse migrate up`", current, target)
+	}
+	ok, err := jobqueue.MigrationsCurrent(ctx, p.control)
+	if err != nil {
+		return fmt.Errorf("read version of River's schema: %w", err)
+	}
+	if !ok {
+		return apperr.New(apperr.Unavailable, "River's schema is older than this program needs: run `rowhouse migrate up`")
+	}
+	return nil
+}
+
+// serverConfig is what both servers share.
+func (p *platform) serverConfig(handler http.Handler) httpapi.ServerConfig {
+	s := p.cfg.Server
+	return httpapi.ServerConfig{
+		Handler: handler, Log: p.log.Named("http"), ReadHeaderTimeout: s.ReadHeaderTimeout, ReadTimeout: s.ReadTimeout,
+		WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout, MaxHeaderBytes: int(s.MaxHeaderBytes),
+		DrainTime: s.DrainTime, ShutdownTimeout: s.ShutdownTimeout,
+	}
+}
+
+// publicServer answers the tenants' hosts.
+func (p *platform) publicServer() (*httpapi.Server, error) {
+	s := p.cfg.Server
+	handler, err := httpapi.New(httpapi.Config{
+		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Log: p.log.Named("http"),
+		Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), RequestTimeout: s.RequestTimeout,
+		MinSchemaVersion: minSchemaVersion, Version: version,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewServer(p.serverConfig(p.metrics.CountInFlight(handler)))
+}
+
+// adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.
+func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
+	handler, err := httpapi.Admin(httpapi.AdminConfig{
+		Checks: []httpapi.Check{
+			{Name: "database", Probe: p.control.Ping},
+			{Name: "migrations", Probe: p.checkControl},
+			{Name: "catalog", Probe: p.checkCatalog},
+		},
+		Metrics: p.metrics.Handler(), Draining: draining, Log: p.log.Named("admin"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg := p.serverConfig(handler)
+	cfg.DrainTime = 0
+	return httpapi.NewServer(cfg)
+}
+
+// checkCatalog says whether the copy of the catalog is being followed.
+func (p *platform) checkCatalog(context.Context) error {
+	if age := time.Since(p.catalog.Synced()); age > time.Minute {
+		return fmt.Errorf("the catalog was last read %s ago", age.Round(time.Second))
+	}
+	return nil
+}
+
+// listen opens a port. What hinders it is told in one line that names the flag to change.
+func listen(ctx context.Context, addr, flag string) (net.Listener, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, apperr.New(apperr.Conflict, "the address %s is in use by another program: stop that, or choose another with --%s", addr, flag)
+	case err != nil:
+		return nil, apperr.Wrap(err, apperr.Conflict, "cannot listen on %s: choose another address with --%s", addr, flag)
+	}
+	return ln, nil
+}
+
+// port gives the part of addr after the last colon.
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/pgserver"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+)
+
+const (
+	// embeddedDatabase is the database of the embedded server.
+	embeddedDatabase = "rowhouse"
+	// secretFile is where `up` keeps the login secret that it made, in the data directory.
+	secretFile = "login_secret"
+)
+
+// findLogins gives the logins of the configured database, or of the embedded server of a running `up`.
+func findLogins(cfg config.Config) (*tenancy.Logins, error) {
+	secret, err := readSecret(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Database.URL.IsSet() {
+		return tenancy.NewLogins(cfg.Database.URL.Reveal(), secret, cfg.Database.RolePrefix)
+	}
+	state, err := pgserver.Find(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	return embeddedLogins(cfg, state.AdminURL(embeddedDatabase), secret)
+}
+
+// readSecret gives the configured login secret, or the one that `up` made, or "".
+func readSecret(cfg config.Config) (string, error) {
+	if cfg.Database.LoginSecret.IsSet() {
+		return cfg.Database.LoginSecret.Reveal(), nil
+	}
+	text, err := os.ReadFile(filepath.Join(cfg.DataDir, secretFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", apperr.Wrap(err, apperr.Invalid, "the login secret in %s cannot be read: run this as the user who ran `rowhouse up`", cfg.DataDir)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// makeSecret gives the login secret, making and keeping one if there is none.
+func makeSecret(cfg config.Config) (string, error) {
+	secret, err := readSecret(cfg)
+	if err != nil || secret != "" {
+		return secret, err
+	}
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead.
+	secret = base64.RawURLEncoding.EncodeToString(raw)
+	if err = writeFile(filepath.Join(cfg.DataDir, secretFile), secret+"\n"); err != nil {
+		return "", fmt.Errorf("keep login secret: %w", err)
+	}
+	return secret, nil
+}
+
+// writeFile replaces a file that only its owner may read, whole or not at all.
+func writeFile(path, text string) (err error) {
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name()) // It is of no use to anybody.
+		}
+	}()
+	_, err = file.WriteString(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// embeddedLogins gives the logins of the embedded server. Its owner is a role like the others, with a derived password.
+func embeddedLogins(cfg config.Config, adminURL, secret string) (*tenancy.Logins, error) {
+	u, err := url.Parse(adminURL)
+	if err != nil {
+		return nil, errors.New("the embedded server's address cannot be read") // The cause holds its password.
+	}
+	logins, err := tenancy.NewLogins(adminURL, secret, cfg.Database.RolePrefix)
+	if err != nil {
+		return nil, err
+	}
+	ownerConfig, err := logins.As(embeddedOwner(cfg))
+	if err != nil {
+		return nil, err
+	}
+	u.User = url.UserPassword(ownerConfig.User, ownerConfig.Password)
+	return tenancy.NewLogins(u.String(), secret, cfg.Database.RolePrefix)
+}
+
+func embeddedOwner(cfg config.Config) string { return cfg.Database.RolePrefix + "_owner" }
+
+// prepareEmbedded makes the owner and the database in a fresh embedded server, or brings the owner's password to what it should be.
+func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Server, secret string) (*tenancy.Logins, error) {
+	logins, err := embeddedLogins(cfg, server.AdminURL(embeddedDatabase), secret)
+	if err != nil {
+		return nil, err
+	}
+	ownerConfig, err := logins.Owner()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.Connect(ctx, server.AdminURL("postgres"))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the embedded server: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // Only used up to here.
+	role, database := pgx.Identifier{embeddedOwner(cfg)}.Sanitize(), pgx.Identifier{embeddedDatabase}.Sanitize()
+	for _, statement := range []struct{ sql, exists string }{
+		{"create role " + role, "42710"},
+		// The password is base64url: no quote in it. The server logs no statements unless it is told to.
+		{"alter role " + role + " login createrole password '" + ownerConfig.Password + "'", ""},
+		{"create database " + database + " owner " + role, "42P04"},
+	} {
+		_, err = conn.Exec(ctx, statement.sql)
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == statement.exists {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("prepare the embedded server: %w", err)
+		}
+	}
+	return logins, nil
+}

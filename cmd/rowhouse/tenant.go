@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+)
+
+// tenantView is a tenant as the CLI shows it. The JSON names are part of the interface.
+type tenantView struct {
+	ID            string        `json:"id"`
+	Slug          string        `json:"slug"`
+	Name          string        `json:"name"`
+	Host          string        `json:"host"`
+	State         tenancy.State `json:"state"`
+	StateReason   string        `json:"state_reason,omitempty"`
+	Schema        string        `json:"schema"`
+	SchemaVersion int64         `json:"schema_version"`
+	Cell          int           `json:"cell"`
+	Placement     string        `json:"placement"`
+	Tier          string        `json:"tier"`
+	Plan          string        `json:"plan"`
+	CreatedAt     time.Time     `json:"created_at"`
+	UpdatedAt     time.Time     `json:"updated_at"`
+	// Created says whether this call made the tenant. Only `tenant create` has it.
+	Created *bool `json:"created,omitempty"`
+}
+
+func viewTenant(cfg config.Config, t tenancy.Tenant) tenantView {
+	return tenantView{
+		ID: t.ID, Slug: t.Slug, Name: t.Name, Host: t.Slug + "." + cfg.Server.BaseDomain, State: t.State, StateReason: t.StateReason,
+		Schema: t.Schema.String(), SchemaVersion: t.SchemaVersion, Cell: t.Cell, Placement: t.Placement, Tier: t.Tier, Plan: t.Plan,
+		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+	}
+}
+
+func (v tenantView) fields() [][]string {
+	state := string(v.State)
+	if v.StateReason != "" {
+		state += " (" + v.StateReason + ")"
+	}
+	return [][]string{
+		{"id", v.ID},
+		{"slug", v.Slug},
+		{"name", v.Name},
+		{"host", v.Host},
+		{"state", state},
+		{"schema", v.Schema},
+		{"schema version", fmt.Sprint(v.SchemaVersion)},
+		{"cell", fmt.Sprint(v.Cell)},
+		{"placement", v.Placement},
+		{"tier", v.Tier},
+		{"plan", v.Plan},
+		{"created", v.CreatedAt.Format(time.RFC3339)},
+	}
+}
+
+func (c *cli) tenantCommand() *cobra.Command {
+	return c.group("tenant", "Create, show, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
+}
+
+// asOwner makes a command that works with the owner's credentials on the named tenant, if it takes one.
+func (c *cli) asOwner(use, short, long string, run func(ctx context.Context, cfg config.Config, o *owner, args []string) error) *cobra.Command {
+	words := strings.Fields(use)
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: strings.TrimSpace(short + ".\n\n" + long), Args: takes(words[1:]...),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, _, err := c.load(cmd)
+			if err != nil {
+				return err
+			}
+			logins, err := findLogins(cfg)
+			if err != nil {
+				return err
+			}
+			o, err := openOwner(cmd.Context(), cfg, logins)
+			if err != nil {
+				return err
+			}
+			defer o.pool.Close()
+			return run(cmd.Context(), cfg, o, args)
+		},
+	}
+	if slices.Contains(words, "TENANT") {
+		cmd.ValidArgsFunction = c.completeTenants
+	}
+	config.BindFlags(cmd.Flags(), "server.base_domain", "database.url")
+	return cmd
+}
+
+// completeTenants completes the names of tenants; without a database it completes nothing.
+func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+	defer cancel()
+	cfg, _, err := c.load(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	logins, err := findLogins(cfg)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	o, err := openOwner(ctx, cfg, logins)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer o.pool.Close()
+	tenants, err := o.List(ctx, tenancy.ListFilter{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var slugs []string
+	for _, t := range tenants {
+		if strings.HasPrefix(t.Slug, prefix) {
+			slugs = append(slugs, t.Slug+"\t"+t.Name)
+		}
+	}
+	return slugs, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (c *cli) tenantCreate() *cobra.Command {
+	var name string
+	cmd := c.asOwner("create SLUG", "Create a tenant with the subdomain SLUG",
+		"Role, schema, all migrations, grants and catalog row are made in one transaction where the migrations allow. Running servers answer on\n"+
+			"the subdomain within a second. Creating a tenant that is there already changes nothing and finishes what a crash interrupted.",
+		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name})
+			if err != nil {
+				return err
+			}
+			view := viewTenant(cfg, t)
+			view.Created = &created
+			if err = c.printOne(view, view.fields()); err != nil {
+				return err
+			}
+			if !created {
+				c.note("the tenant was there already; nothing was changed")
+				return nil
+			}
+			c.note("next: rowhouse key create %s --name my-first-key", t.Slug)
+			return nil
+		})
+	cmd.Flags().StringVar(&name, "name", "", "the customer's name, for people (default: the slug)")
+	return cmd
+}
+
+func (c *cli) tenantList() *cobra.Command {
+	var state string
+	cmd := c.asOwner("list", "List the tenants", "Deleted ones are listed only by --state deleted.",
+		func(ctx context.Context, cfg config.Config, o *owner, _ []string) error {
+			if state != "" && !slices.Contains(tenancy.States(), tenancy.State(state)) {
+				return usagef("--state takes one of %v, not %q", tenancy.States(), state)
+			}
+			tenants, err := o.List(ctx, tenancy.ListFilter{State: tenancy.State(state)})
+			if err != nil {
+				return err
+			}
+			views, rows := make([]tenantView, len(tenants)), make([][]string, len(tenants))
+			for i, t := range tenants {
+				v := viewTenant(cfg, t)
+				views[i] = v
+				rows[i] = []string{v.Slug, v.Name, string(v.State), fmt.Sprint(v.SchemaVersion), v.Schema, v.CreatedAt.Format(time.DateOnly)}
+			}
+			if len(rows) == 0 && c.output == outputTable {
+				c.note("there are none: rowhouse tenant create SLUG makes one")
+				return nil
+			}
+			return c.print(views, []string{"SLUG", "NAME", "STATE", "VERSION", "SCHEMA", "CREATED"}, rows)
+		})
+	cmd.Flags().StringVar(&state, "state", "", "only tenants in this state")
+	return cmd
+}
+
+func (c *cli) tenantShow() *cobra.Command {
+	return c.asOwner("show TENANT", "Show one tenant", "",
+		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			t, err := o.Get(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			view := viewTenant(cfg, t)
+			return c.printOne(view, view.fields())
+		})
+}
+
+func (c *cli) tenantSuspend() *cobra.Command {
+	var reason string
+	cmd := c.asOwner("suspend TENANT", "Stop serving a tenant and working its jobs", "Its data stays as it is. All running servers obey within a second.",
+		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			t, err := o.Suspend(ctx, args[0], reason)
+			if err != nil {
+				return err
+			}
+			view := viewTenant(cfg, t)
+			return c.printOne(view, view.fields())
+		})
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for operators")
+	return cmd
+}
+
+func (c *cli) tenantResume() *cobra.Command {
+	return c.asOwner("resume TENANT", "Serve a suspended tenant again", "Its waiting jobs go on.",
+		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			t, err := o.Resume(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			view := viewTenant(cfg, t)
+			return c.printOne(view, view.fields())
+		})
+}
+
+func (c *cli) tenantDelete() *cobra.Command {
+	var confirm string
+	cmd := c.asOwner("delete TENANT", "Delete a tenant with all its data, for ever",
+		"The tenant is archived first, so that nothing serves it any more; then its schema and its role are dropped. There is no way back.\n"+
+			"The subdomain stays unused for tenants.slug_quarantine.",
+		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			t, err := o.Get(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			if confirm != t.Slug {
+				return apperr.New(apperr.Refused, "this deletes all data of %q for ever: say --confirm %s if that is what you want", t.Name, t.Slug)
+			}
+			if t, err = o.Delete(ctx, t.ID); err != nil {
+				return err
+			}
+			view := viewTenant(cfg, t)
+			return c.printOne(view, view.fields())
+		})
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the slug of the tenant, to say that you mean it")
+	return cmd
+}

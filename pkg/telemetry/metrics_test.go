@@ -1,0 +1,189 @@
+package telemetry_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+)
+
+// setup gives metrics and the URL where they are served.
+func setup(t *testing.T) (*telemetry.Metrics, string) {
+	t.Helper()
+	m, err := telemetry.NewMetrics(telemetry.MetricsConfig{Version: "1.2.3", Revision: "abc"})
+	require.NoError(t, err)
+	server := httptest.NewServer(m.Handler())
+	t.Cleanup(server.Close)
+	return m, server.URL
+}
+
+// scrape gives all that is served.
+func scrape(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, response.Body.Close()) }()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
+}
+
+// fill uses every instrument.
+func fill(t *testing.T, m *telemetry.Metrics) {
+	t.Helper()
+	m.ObserveRequest("GET", "/api/v1/tasks/:id", 200, 3*time.Millisecond)
+	m.ObserveRequest("GET", "/api/v1/tasks/:id", 200, 2*time.Second)
+	m.ObserveRequest("POST", "/api/v1/tasks", 422, time.Minute)
+	m.TenantResolved(telemetry.TenantFound)
+	m.TenantResolved(telemetry.TenantFound)
+	m.TenantResolved(telemetry.TenantUnknown)
+	m.ObserveJob("activity", telemetry.JobCompleted, 4*time.Millisecond, 20*time.Millisecond)
+	m.ObserveJob("activity", telemetry.JobFailed, -time.Second, 20*time.Millisecond)
+	m.CatalogRefreshed(7)
+	m.CatalogRefreshed(8)
+	m.CatalogRefreshFailed()
+	require.NoError(t, m.RegisterPool("control", func() telemetry.PoolStat {
+		return telemetry.PoolStat{Acquired: 3, Idle: 1, Total: 5, Max: 8, Waits: 9, WaitTime: 1500 * time.Millisecond}
+	}))
+	require.NoError(t, m.RegisterPools("cell", func() map[string]telemetry.PoolStat {
+		return map[string]telemetry.PoolStat{"cell_01": {Max: 16}, "cell_02": {Max: 17}}
+	}))
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	m, url := setup(t)
+	fill(t, m)
+	require.NoError(t, testutil.ScrapeAndCompare(url, strings.NewReader(`
+# HELP rowhouse_tenant_resolutions_total Lookups of a request's tenant by its host, by outcome: found, unknown, suspended or unavailable.
+# TYPE rowhouse_tenant_resolutions_total counter
+rowhouse_tenant_resolutions_total{outcome="found"} 2
+rowhouse_tenant_resolutions_total{outcome="suspended"} 0
+rowhouse_tenant_resolutions_total{outcome="unavailable"} 0
+rowhouse_tenant_resolutions_total{outcome="unknown"} 1
+# HELP rowhouse_jobs_worked_total Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled or snoozed.
+# TYPE rowhouse_jobs_worked_total counter
+rowhouse_jobs_worked_total{kind="activity",outcome="completed"} 1
+rowhouse_jobs_worked_total{kind="activity",outcome="failed"} 1
+# HELP rowhouse_catalog_tenants Tenants in this process's copy of the catalog.
+# TYPE rowhouse_catalog_tenants gauge
+rowhouse_catalog_tenants 8
+# HELP rowhouse_catalog_refreshes_total Refreshes of this process's copy of the catalog, by outcome: ok or failed.
+# TYPE rowhouse_catalog_refreshes_total counter
+rowhouse_catalog_refreshes_total{outcome="failed"} 1
+rowhouse_catalog_refreshes_total{outcome="ok"} 2
+# HELP rowhouse_db_pool_acquired_connections Connections that are in use now.
+# TYPE rowhouse_db_pool_acquired_connections gauge
+rowhouse_db_pool_acquired_connections{pool="cell_01"} 0
+rowhouse_db_pool_acquired_connections{pool="cell_02"} 0
+rowhouse_db_pool_acquired_connections{pool="control"} 3
+# HELP rowhouse_db_pool_max_connections Most connections that the pool may hold.
+# TYPE rowhouse_db_pool_max_connections gauge
+rowhouse_db_pool_max_connections{pool="cell_01"} 16
+rowhouse_db_pool_max_connections{pool="cell_02"} 17
+rowhouse_db_pool_max_connections{pool="control"} 8
+# HELP rowhouse_db_pool_wait_seconds_total Time that those callers waited altogether.
+# TYPE rowhouse_db_pool_wait_seconds_total counter
+rowhouse_db_pool_wait_seconds_total{pool="cell_01"} 0
+rowhouse_db_pool_wait_seconds_total{pool="cell_02"} 0
+rowhouse_db_pool_wait_seconds_total{pool="control"} 1.5
+`),
+		"rowhouse_tenant_resolutions_total", "rowhouse_jobs_worked_total", "rowhouse_catalog_tenants", "rowhouse_catalog_refreshes_total",
+		"rowhouse_db_pool_acquired_connections", "rowhouse_db_pool_max_connections", "rowhouse_db_pool_wait_seconds_total"))
+
+	text := scrape(t, url)
+	for _, line := range []string{
+		`rowhouse_http_request_duration_seconds_bucket{code="200",method="GET",route="/api/v1/tasks/:id",le="0.0025"} 0`,
+		`rowhouse_http_request_duration_seconds_bucket{code="200",method="GET",route="/api/v1/tasks/:id",le="0.005"} 1`,
+		`rowhouse_http_request_duration_seconds_count{code="200",method="GET",route="/api/v1/tasks/:id"} 2`,
+		`rowhouse_http_request_duration_seconds_sum{code="200",method="GET",route="/api/v1/tasks/:id"} 2.003`,
+		`rowhouse_http_request_duration_seconds_count{code="422",method="POST",route="/api/v1/tasks"} 1`,
+		`rowhouse_http_requests_in_flight 0`,
+		`rowhouse_job_duration_seconds_count{kind="activity",outcome="failed"} 1`,
+		`rowhouse_job_wait_seconds_sum{kind="activity"} 0.004`,
+		`rowhouse_job_wait_seconds_count{kind="activity"} 2`,
+		`rowhouse_db_pool_connections{pool="control"} 5`,
+		`rowhouse_db_pool_idle_connections{pool="control"} 1`,
+		`rowhouse_db_pool_waits_total{pool="control"} 9`,
+	} {
+		require.Contains(t, text, line+"\n")
+	}
+	require.Regexp(t, `(?m)^rowhouse_build_info\{goversion="go[^"]+",revision="abc",version="1.2.3"\} 1$`, text)
+	require.Regexp(t, `(?m)^rowhouse_catalog_last_refresh_timestamp_seconds 1\.\d+e\+09$`, text)
+	require.Contains(t, text, "\ngo_goroutines ")
+	require.Contains(t, text, "\nprocess_cpu_seconds_total ")
+}
+
+// TestMetricsFollowTheConventions holds names, units and help against Prometheus's own rules, and the labels against ours: a label that
+// customers can make more values of would grow for ever.
+func TestMetricsFollowTheConventions(t *testing.T) {
+	t.Parallel()
+	m, url := setup(t)
+	fill(t, m)
+	text := scrape(t, url)
+	found, err := promlint.New(strings.NewReader(text)).Lint()
+	require.NoError(t, err)
+	require.Empty(t, found)
+	for line := range strings.SplitSeq(text, "\n") {
+		name, labels, _ := strings.Cut(line, "{")
+		if !strings.HasPrefix(name, "rowhouse_") {
+			continue
+		}
+		require.NotContains(t, labels, "tenant=", line)
+		require.NotContains(t, labels, "slug=", line)
+		require.NotContains(t, labels, "host=", line)
+	}
+}
+
+func TestCountInFlight(t *testing.T) {
+	t.Parallel()
+	m, url := setup(t)
+	inside, leave := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(m.CountInFlight(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(inside)
+		<-leave
+	})))
+	defer server.Close()
+	answered := make(chan error, 1)
+	go func() {
+		response, err := http.Get(server.URL)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		answered <- err
+	}()
+	<-inside
+	require.Contains(t, scrape(t, url), "\nrowhouse_http_requests_in_flight 1\n")
+	close(leave)
+	require.NoError(t, <-answered)
+}
+
+func TestRegisterPoolRefuses(t *testing.T) {
+	t.Parallel()
+	m, _ := setup(t)
+	stat := func() telemetry.PoolStat { return telemetry.PoolStat{} }
+	require.NoError(t, m.RegisterPool("control", stat))
+	require.ErrorContains(t, m.RegisterPool("control", stat), `a pool named "control" is registered already`)
+	require.Error(t, m.RegisterPool("", stat))
+	require.Error(t, m.RegisterPool("cell", nil))
+	require.Error(t, m.RegisterPools("", func() map[string]telemetry.PoolStat { return nil }))
+	require.Error(t, m.RegisterPools("cell", nil))
+}
+
+// TestMetricsAreTheirOwn: two in one process share nothing.
+func TestMetricsAreTheirOwn(t *testing.T) {
+	t.Parallel()
+	one, _ := setup(t)
+	_, url := setup(t)
+	one.CatalogRefreshed(5)
+	require.Contains(t, scrape(t, url), "\nrowhouse_catalog_tenants 0\n")
+}
