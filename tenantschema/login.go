@@ -75,7 +75,7 @@ func (tx *loginTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 	if err := appendPrepared(ctx, batch, b, tx.l.conn, tx.ensure); err != nil {
 		return failedBatch{err}
 	}
-	batch.Queue(stmtReturn, tx.l.t.Schema.String(), tx.l.t.Schema.Quote())
+	batch.Queue(stmtReturn, tx.l.t.Schema.String())
 	results := tx.inner.SendBatch(ctx, batch)
 	if _, err := results.Exec(); err != nil {
 		_ = results.Close() // Its error is the same one.
@@ -110,6 +110,6 @@ func (tx *loginTx) ensure(ctx context.Context, sql string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = tx.inner.Exec(ctx, stmtReturn, tx.l.t.Schema.String(), tx.l.t.Schema.Quote())
+	_, err = tx.inner.Exec(ctx, stmtReturn, tx.l.t.Schema.String())
 	return name, err
 }

@@ -152,21 +152,12 @@ func (s *Session) locked(ctx context.Context, name Name, fn func() error) error 
 	if name.IsZero() {
 		return ErrNoTenant
 	}
-	const key = "pg_catalog.hashtextextended('rowhouse.tenant:' || $1, 0)"
-	if _, err := s.conn.Exec(ctx, "select pg_catalog.pg_advisory_lock("+key+")", name.String()); err != nil {
-		return fmt.Errorf("lock tenant %s: %w", name, err)
+	key := "rowhouse.tenant:" + name.String()
+	if err := Lock(ctx, s.conn, key); err != nil {
+		return err
 	}
-	err := fn()
-	if s.conn.IsClosed() {
-		return err // The lock went with the connection.
-	}
-	// Unlock although ctx may have ended; a connection that cannot is of no more use.
-	unlockCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	if _, unlockErr := s.conn.Exec(unlockCtx, "select pg_catalog.pg_advisory_unlock("+key+")", name.String()); unlockErr != nil {
-		_ = s.conn.Close(unlockCtx) // The lock goes with it.
-	}
-	return err
+	defer Unlock(ctx, s.conn, key)
+	return fn()
 }
 
 func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {

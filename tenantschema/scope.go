@@ -73,7 +73,7 @@ func (s Scope) send(ctx context.Context, b *pgx.Batch) (pgx.BatchResults, *lease
 		return nil, nil, err
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(stmtEnter, s.t.Schema.String(), s.t.Schema.Quote())
+	batch.Queue(stmtEnter, s.t.Schema.String())
 	if err = appendPrepared(ctx, batch, b, l.conn, l.ensure); err != nil {
 		l.release(err)
 		return nil, nil, err

@@ -17,15 +17,15 @@ const maxStatements = 256
 // Statements that every connection of a cell has from its first moment. They name everything with its schema: they are parsed again
 // whenever the path has changed, and must mean the same under any path.
 const (
-	stmtEnter = "rh_enter" // $1 role, $2 search_path
-	sqlEnter  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $2, true)"
+	stmtEnter = "rh_enter" // $1 the tenant's role and schema; a Name needs no quotes in a search_path
+	sqlEnter  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true)"
 
 	stmtLeave = "rh_leave" // $1 tenant id
 	sqlLeave  = "select pg_catalog.set_config('role', 'none', true), pg_catalog.set_config('search_path', '', true), " +
 		"pg_catalog.set_config('rowhouse.tenant', $1, true)"
 
-	stmtReturn = "rh_return" // $1 role, $2 search_path
-	sqlReturn  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $2, true), " +
+	stmtReturn = "rh_return" // $1 the tenant's role and schema
+	sqlReturn  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
 		"pg_catalog.set_config('rowhouse.tenant', '', true)"
 )
 

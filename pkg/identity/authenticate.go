@@ -79,5 +79,6 @@ func (s *Service) touch(ctx context.Context, scope tenantschema.Scope, id uuid.U
 
 // errUnauthenticated makes the one answer to all bad credentials. Each caller gets its own, so that nobody can change another's.
 func errUnauthenticated() error {
-	return apperr.New(apperr.Unauthenticated, "The API key is missing or not valid here. Send one of this site's keys: Authorization: Bearer rh_…")
+	return apperr.New(apperr.Unauthenticated,
+		"The API key is missing or not valid here. Send one of this site's keys: Authorization: Bearer rh_…")
 }

@@ -21,7 +21,9 @@ func TestKeyLife(t *testing.T) {
 	require.Empty(t, none)
 
 	expires := b.clock.Now().Add(time.Hour).In(time.FixedZone("", 3600))
-	made, token, err := b.CreateKey(ctx, b.acme, identity.NewKey{Name: " ci ", Scopes: []string{"write", "read", "write"}, ExpiresAt: &expires})
+	made, token, err := b.CreateKey(ctx, b.acme, identity.NewKey{
+		Name: " ci ", Scopes: []string{"write", "read", "write"}, ExpiresAt: &expires,
+	})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(token, made.Prefix))
 	require.Equal(t, identity.Key{

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
@@ -54,9 +55,9 @@ func newSearch(t *testing.T) (search, string) {
 func TestLocate(t *testing.T) {
 	t.Parallel()
 	s, dir := newSearch(t)
-	v9 := fakeBinaries(t, filepath.Join(dir, "lib/9.6/bin"), "9.6.24")
-	v15 := fakeBinaries(t, filepath.Join(dir, "lib/15/bin"), "15.14 (Debian 15.14-0+deb12u1)")
-	v18 := fakeBinaries(t, filepath.Join(dir, "lib/18/bin"), "18.3")
+	v9 := fakeBinaries(t, filepath.Join(dir, "lib", "9.6", "bin"), "9.6.24")
+	v15 := fakeBinaries(t, filepath.Join(dir, "lib", "15", "bin"), "15.14 (Debian 15.14-0+deb12u1)")
+	v18 := fakeBinaries(t, filepath.Join(dir, "lib", "18", "bin"), "18.3")
 	v16 := fakeBinaries(t, filepath.Join(dir, "path"), "16beta1")
 	clients := filepath.Join(dir, "clients")
 	fakeProgram(t, filepath.Join(clients, "pg_config"), "echo "+v18)
@@ -94,10 +95,12 @@ func TestLocate(t *testing.T) {
 		code    apperr.Code
 		message []string
 	}{
-		"another version than the cluster's": {major: 14, code: apperr.Conflict, message: []string{"by PostgreSQL 14", "15.14, 18.3, 9.6.24", "postgresql-14"}},
-		"asked for another":                  {binDir: v15, major: 18, code: apperr.Conflict, message: []string{"by PostgreSQL 18", "only 15.14"}},
-		"asked for one that is too old":      {binDir: v9, code: apperr.Invalid, message: []string{"9.6.24", "15 or newer"}},
-		"asked for nothing":                  {binDir: dir, code: apperr.Invalid, message: []string{dir, "does not hold"}},
+		"another version than the cluster's": {
+			major: 14, code: apperr.Conflict, message: []string{"by PostgreSQL 14", "15.14, 18.3, 9.6.24", "postgresql-14"},
+		},
+		"asked for another":             {binDir: v15, major: 18, code: apperr.Conflict, message: []string{"by PostgreSQL 18", "only 15.14"}},
+		"asked for one that is too old": {binDir: v9, code: apperr.Invalid, message: []string{"9.6.24", "15 or newer"}},
+		"asked for nothing":             {binDir: dir, code: apperr.Invalid, message: []string{dir, "does not hold"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,19 +138,18 @@ func TestDownload(t *testing.T) {
 		asked = append(asked, r.URL.Path)
 		if strings.HasSuffix(r.URL.Path, ".jar") {
 			_, err := w.Write(jar)
-			require.NoError(t, err)
+			assert.NoError(t, err)
 			return
 		}
 		http.NotFound(w, r) // No checksum is published.
 	}))
-	defer mirror.Close()
-	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forbidigo // The library's client.
+	t.Cleanup(mirror.Close) // It closes the idle connections of the library's client too.
 	s.mirror = mirror.URL
 
 	found, err := s.locate(t.Context(), 0)
 	require.NoError(t, err)
-	require.Equal(t, binaries{dir: filepath.Join(dir, "downloads/18/bin"), version: "18.3", major: 18}, found)
-	require.FileExists(t, filepath.Join(dir, "downloads/18/share/postgres.bki"))
+	require.Equal(t, binaries{dir: filepath.Join(dir, "downloads", "18", "bin"), version: "18.3", major: 18}, found)
+	require.FileExists(t, filepath.Join(dir, "downloads", "18", "share", "postgres.bki"))
 	left, err := os.ReadDir(filepath.Join(dir, "downloads"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
@@ -204,7 +206,8 @@ func xzOf(data []byte) []byte {
 
 	var out []byte
 	for _, part := range [][]byte{
-		{0xFD, '7', 'z', 'X', 'Z', 0}, flags, sum(flags), header, sum(header), pad(chunks), sum(data), index, sum(index), sum(footer), footer, []byte("YZ"),
+		{0xFD, '7', 'z', 'X', 'Z', 0}, flags, sum(flags), header, sum(header), pad(chunks), sum(data),
+		index, sum(index), sum(footer), footer, []byte("YZ"),
 	} {
 		out = append(out, part...)
 	}

@@ -1,6 +1,7 @@
 package pgserver
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +85,7 @@ func TestParentThatOthersCannotPass(t *testing.T) {
 	parent := t.TempDir()
 	require.NoError(t, os.Chmod(parent, 0o700))
 	dir := filepath.Join(parent, "data")
-	t.Cleanup(func() { require.NoError(t, Destroy(t.Context(), dir)) }) //nolint:usetesting // Nothing to wait for: it was destroyed below.
+	t.Cleanup(func() { require.NoError(t, Destroy(context.WithoutCancel(t.Context()), dir)) })
 
 	s := start(t, dir)
 	run(t, s, "create table kept as select 'here' as value")
@@ -149,8 +150,8 @@ func TestAccountReaches(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	us, others := &account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}, &account{uid: 4000000000, gid: 4000000000}
 	group := &account{uid: others.uid, gid: us.gid}
-	for mode, want := range map[os.FileMode]string{0o700: "us", 0o710: "us group", 0o701: "us others", 0o611: "group others", 0o711: "us group others"} {
-		require.NoError(t, os.Chmod(dir, mode))
+	for mode, want := range map[uint32]string{0o700: "us", 0o710: "us group", 0o701: "us others", 0o611: "group others", 0o711: "us group others"} {
+		require.NoError(t, os.Chmod(dir, os.FileMode(mode)))
 		var got []string
 		for _, who := range []struct {
 			name string

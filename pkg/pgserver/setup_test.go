@@ -35,7 +35,7 @@ func newDir(t *testing.T) string {
 	require.NoError(t, os.Chmod(filepath.Dir(parent), 0o755))
 	require.NoError(t, os.Chmod(parent, 0o755))
 	dir := filepath.Join(parent, "data")
-	t.Cleanup(func() { require.NoError(t, Destroy(context.Background(), dir)) })
+	t.Cleanup(func() { require.NoError(t, Destroy(context.WithoutCancel(t.Context()), dir)) })
 	return dir
 }
 
@@ -57,7 +57,7 @@ func durable(c *Config) { c.Fast = false }
 
 func stop(t *testing.T, s *Server) {
 	t.Helper()
-	require.NoError(t, s.Stop(context.Background()))
+	require.NoError(t, s.Stop(context.WithoutCancel(t.Context())))
 }
 
 // run runs a statement as the administrator.

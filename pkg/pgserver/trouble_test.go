@@ -2,7 +2,6 @@ package pgserver
 
 import (
 	"bufio"
-	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -89,11 +88,11 @@ func TestOrphanIsStopped(t *testing.T) {
 	// A server that nobody started by Start runs on, as after a kill where the kernel does not tell children.
 	bin, err := search{path: os.Getenv("PATH"), globs: packagedBinDirs()}.locate(t.Context(), 0)
 	require.NoError(t, err)
-	real, err := filepath.EvalSymlinks(filepath.Join(dir, clusterDir))
+	cluster, err := filepath.EvalSymlinks(filepath.Join(dir, clusterDir))
 	require.NoError(t, err)
-	account, err := accountFor(real)
+	account, err := accountFor(cluster)
 	require.NoError(t, err)
-	orphan := account.command(t.Context(), bin.program("postgres"), "-D", real, "-c", "port="+itoa(s.Port()), "-c", "unix_socket_directories=")
+	orphan := account.command(t.Context(), bin.program("postgres"), "-D", cluster, "-c", "port="+itoa(s.Port()), "-c", "unix_socket_directories=")
 	require.NoError(t, orphan.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- orphan.Wait() }()
@@ -146,7 +145,7 @@ func TestBusyPort(t *testing.T) {
 	stop(t, s)
 	other, err := net.Listen("tcp", net.JoinHostPort(loopback, itoa(s.Port())))
 	require.NoError(t, err)
-	defer other.Close()
+	t.Cleanup(func() { require.NoError(t, other.Close()) })
 
 	requireRefused(t, Config{DataDir: dir, Port: s.Port()}, apperr.Conflict, "port "+itoa(s.Port()), "choose another port")
 	again := start(t, dir)
@@ -229,6 +228,6 @@ func TestDestroy(t *testing.T) {
 	require.Equal(t, "started <nil>\n", h.line)
 	require.Equal(t, apperr.Conflict, apperr.CodeOf(Destroy(t.Context(), dir)))
 	h.kill(t)
-	require.NoError(t, Destroy(context.Background(), dir))
+	require.NoError(t, Destroy(t.Context(), dir))
 	require.NoDirExists(t, dir)
 }

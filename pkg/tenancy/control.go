@@ -13,6 +13,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // firstCell is the cell that new tenants join.
@@ -32,8 +33,8 @@ func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.C
 		return apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner: check database.url")
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // The session's lock goes with it.
-	if _, err = conn.Exec(ctx, "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('rowhouse.control', 0))"); err != nil {
-		return fmt.Errorf("lock control plane: %w", err)
+	if err = tenantschema.Lock(ctx, conn, "rowhouse.control"); err != nil {
+		return err
 	}
 	if err = makeLogins(ctx, conn, logins); err != nil {
 		return explainOwner(err)

@@ -62,7 +62,8 @@ func decodeCursor(tag cursorTag, cursor string) (uuid.UUID, error) {
 		return uuid.UUID{}, errCursor("This is not a cursor of ours. Use the next of the page before, or none for the first page.")
 	}
 	if cursorTag(raw[:tagLen]) != tag {
-		return uuid.UUID{}, errCursor("This cursor belongs to another list or other filters. Keep the filters from page to page, or start without a cursor.")
+		return uuid.UUID{}, errCursor("This cursor belongs to another list or other filters. " +
+			"Keep the filters from page to page, or start without a cursor.")
 	}
 	return uuid.UUID(raw[tagLen:]), nil
 }

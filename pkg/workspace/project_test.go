@@ -142,7 +142,9 @@ func TestProjectList(t *testing.T) {
 
 		want []string
 	}{
-		"all":               {workspace.ProjectFilter{}, []string{"New roof", "snakeXcase", "snake_case", `C:\attic`, "100 wools", "100% wool", "Roof"}},
+		"all": {workspace.ProjectFilter{}, []string{
+			"New roof", "snakeXcase", "snake_case", `C:\attic`, "100 wools", "100% wool", "Roof",
+		}},
 		"archived":          {workspace.ProjectFilter{Archived: new(true)}, []string{"New roof"}},
 		"any case":          {workspace.ProjectFilter{Query: " ROOF "}, []string{"New roof", "Roof"}},
 		"both":              {workspace.ProjectFilter{Query: "roof", Archived: new(false)}, []string{"Roof"}},

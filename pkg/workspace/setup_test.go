@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
@@ -15,7 +16,9 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+func TestMain(m *testing.M) {
+	pgtest.Main(m, func() error { return goleak.Find() })
+}
 
 // bundle is what a test of the workspace works with: the service, two tenants, and what was enqueued.
 type bundle struct {

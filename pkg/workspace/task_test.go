@@ -154,7 +154,9 @@ func TestTaskAndJobCommitTogetherOrNotAtAll(t *testing.T) {
 
 	_, err = b.CreateTask(ctx, b.acme, workspace.NewTask{ProjectID: unknownID(t), Title: "Mop"})
 	requireInvalid(t, err, "project_id")
-	_, err = b.PatchTask(ctx, b.acme, task.ID, workspace.TaskPatch{Status: new(workspace.StatusDone), AssigneeID: workspace.Some(unknownID(t))})
+	_, err = b.PatchTask(ctx, b.acme, task.ID, workspace.TaskPatch{
+		Status: new(workspace.StatusDone), AssigneeID: workspace.Some(unknownID(t)),
+	})
 	requireInvalid(t, err, "assignee_id")
 	require.Empty(t, b.jobs.take())
 	require.Equal(t, 1, b.queued(t))

@@ -1,0 +1,76 @@
+package pgtest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// Clone gives the URL, with the administrator's credentials, of a copy of a template database. The copy is dropped when the test ends.
+//
+// The template is what build makes of an empty database, whose URL it is given; it must have closed its connections when it returns. key
+// stands for all that it depends on: another key is another template. It is built at most once per server, by whichever test of whichever
+// process comes first, and stays there. A build that failed fails every test of this process with that key.
+//
+// A copy holds what is in the database. It does not have what belongs to a database as a whole: its owner, its grants, its settings.
+func Clone(t testing.TB, key string, build func(ctx context.Context, adminURL string) error) string {
+	t.Helper()
+	server, err := shared.url()
+	require.NoError(t, err)
+	template, err := shared.template(key, func() (string, error) {
+		// Not this test's context: others wait for the template too.
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return buildTemplateOnce(ctx, server, key, build)
+	})
+	require.NoError(t, err)
+	return create(t, server, template)
+}
+
+// buildTemplateOnce makes the template unless it is there, and gives its name.
+func buildTemplateOnce(ctx context.Context, server, key string, build func(context.Context, string) error) (string, error) {
+	sum := sha256.Sum256([]byte(key))
+	name := templatePrefix + hex.EncodeToString(sum[:8])
+	err := withConn(ctx, server, func(conn *pgx.Conn) error {
+		// Other processes wait here. The lock goes with the connection, so that a crash lets the next one in.
+		if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", int64(binary.BigEndian.Uint64(sum[:8]))); err != nil { //nolint:gosec // Any number.
+			return err
+		}
+		var complete bool
+		err := conn.QueryRow(ctx, "select datistemplate from pg_catalog.pg_database where datname = $1", name).Scan(&complete)
+		if complete {
+			return nil
+		}
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		// What is there without being marked is what a crash left of an earlier build.
+		if _, err = conn.Exec(ctx, "drop database if exists "+name+" with (force)"); err != nil {
+			return err
+		}
+		if _, err = conn.Exec(ctx, "create database "+name+" template template0 strategy file_copy"); err != nil {
+			return err
+		}
+		db, err := withDatabase(server, name)
+		if err != nil {
+			return err
+		}
+		if err = build(ctx, db); err != nil {
+			return err
+		}
+		// Complete, and closed: PostgreSQL copies a database only while nobody is connected to it.
+		_, err = conn.Exec(ctx, "alter database "+name+" with is_template true allow_connections false")
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("building a template database: %w", err)
+	}
+	return name, nil
+}
