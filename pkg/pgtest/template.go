@@ -3,7 +3,6 @@ package pgtest
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,13 +33,17 @@ func Clone(t testing.TB, key string, build func(ctx context.Context, adminURL st
 	return create(t, server, template)
 }
 
+func templateName(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return templatePrefix + hex.EncodeToString(sum[:8])
+}
+
 // buildTemplateOnce makes the template unless it is there, and gives its name.
 func buildTemplateOnce(ctx context.Context, server, key string, build func(context.Context, string) error) (string, error) {
-	sum := sha256.Sum256([]byte(key))
-	name := templatePrefix + hex.EncodeToString(sum[:8])
+	name := templateName(key)
 	err := withConn(ctx, server, func(conn *pgx.Conn) error {
 		// Other processes wait here. The lock goes with the connection, so that a crash lets the next one in.
-		if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", int64(binary.BigEndian.Uint64(sum[:8]))); err != nil { //nolint:gosec // Any number.
+		if _, err := conn.Exec(ctx, "select pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
 			return err
 		}
 		var complete bool
