@@ -62,6 +62,9 @@ func (c *cli) keyCreate() *cobra.Command {
 	cmd := c.inTenant("create TENANT", "Create an API key and print its token, once", "",
 		func(ctx context.Context, keys *identity.Service, scope tenantschema.Scope, args []string) error {
 			in := identity.NewKey{Name: name, Scopes: scopes}
+			if name == "" {
+				return usagef("--name is missing: say what the key is for, such as --name ci")
+			}
 			if expiresIn < 0 {
 				return usagef("--expires-in must be longer than 0, for example 720h")
 			}

@@ -46,7 +46,14 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
-		_, _ = fmt.Fprintln(c.err, "rowhouse: "+err.Error())
+		c.note("rowhouse: %v", err)
+		if e, ok := errors.AsType[*apperr.Error](err); ok {
+			for _, f := range e.Fields {
+				if !strings.Contains(e.Message, f.Message) {
+					c.note("  %s: %s", f.Path, f.Message)
+				}
+			}
+		}
 	}
 	return exitCode(err)
 }

@@ -42,8 +42,9 @@ func (d dataDir) String() string { return d.shown }
 
 func (d dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
-// openDataDir makes the directory, or makes sure that it is one of ours, without changing anything in it.
-func openDataDir(path string) (dataDir, error) {
+// openDataDir makes the directory, or makes sure that it is one of ours, without changing anything in it. Files with the names in keeps
+// belong to the caller and do not make it anybody else's.
+func openDataDir(path string, keeps ...string) (dataDir, error) {
 	d := dataDir{shown: path}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func openDataDir(path string) (dataDir, error) {
 	if d.path, err = filepath.EvalSymlinks(abs); err != nil {
 		return d, apperr.Wrap(err, apperr.Invalid, "cannot use the data directory %s: choose another --data-dir", path)
 	}
-	ours, err := d.ours()
+	ours, err := d.ours(keeps)
 	if err != nil {
 		return d, apperr.Wrap(err, apperr.Invalid, "cannot read the data directory %s: choose another --data-dir", path)
 	}
@@ -72,7 +73,7 @@ func openDataDir(path string) (dataDir, error) {
 
 // ours reports whether the directory may be written to: it is empty, holds a server's state or a cluster, or nothing but what a Start
 // leaves that ended before it had either.
-func (d dataDir) ours() (bool, error) {
+func (d dataDir) ours(keeps []string) (bool, error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return false, err
@@ -84,7 +85,7 @@ func (d dataDir) ours() (bool, error) {
 		return true, nil
 	}
 	for _, entry := range entries {
-		known := slices.ContainsFunc([]string{lockFile, stateTemp, clusterNew, logFile, binDir}, func(pattern string) bool {
+		known := slices.Contains(keeps, entry.Name()) || slices.ContainsFunc([]string{lockFile, stateTemp, clusterNew, logFile, binDir}, func(pattern string) bool {
 			ok, err := filepath.Match(pattern, entry.Name())
 			return ok && err == nil
 		})

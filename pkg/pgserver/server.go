@@ -21,6 +21,8 @@ import (
 type Config struct {
 	// DataDir is the data directory. It is made when it is missing, with its parents.
 	DataDir string
+	// Keeps are the names of files that the caller keeps in DataDir, possibly before there is a cluster.
+	Keeps []string
 	// Port on 127.0.0.1. 0 takes the one of the last run if it is free, else any free one.
 	Port int
 	// BinDir is where PostgreSQL's programs are. Empty: PATH, then the places where packages put them, then a download.
@@ -67,7 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, cfg Config) (err error) {
-	if s.dir, err = openDataDir(cfg.DataDir); err != nil {
+	if s.dir, err = openDataDir(cfg.DataDir, cfg.Keeps...); err != nil {
 		return err
 	}
 	if err = s.lock(ctx, s.dir.path); err != nil {

@@ -22,34 +22,34 @@ const (
 )
 
 // Empty gives the URL, with the administrator's credentials, of an empty database that is dropped when the test ends.
-func Empty(t testing.TB) string {
-	t.Helper()
+func Empty(tb testing.TB) string {
+	tb.Helper()
 	server, err := shared.url()
-	require.NoError(t, err)
-	return create(t, server, "template0")
+	require.NoError(tb, err)
+	return create(tb, server, "template0")
 }
 
 // create makes a database from a template and drops it when the test ends.
-func create(t testing.TB, server, template string) string {
-	t.Helper()
+func create(tb testing.TB, server, template string) string {
+	tb.Helper()
 	name := testPrefix + strings.ToLower(rand.Text()[:16])
 	db, err := withDatabase(server, name)
-	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	require.NoError(tb, err)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	require.NoError(t, withConn(ctx, server, func(conn *pgx.Conn) error {
+	require.NoError(tb, withConn(ctx, server, func(conn *pgx.Conn) error {
 		// Half the time of WAL_LOG with a schema of sixty tables and fsync off, on PostgreSQL 15.
 		_, err := conn.Exec(ctx, "create database "+name+" template "+template+" strategy file_copy")
 		return err
 	}), "creating a database")
-	t.Cleanup(func() {
-		if t.Failed() && os.Getenv("TEST_KEEP_DATABASE") != "" {
-			t.Logf("pgtest: the test's database is kept: %s", db)
+	tb.Cleanup(func() {
+		if tb.Failed() && os.Getenv("TEST_KEEP_DATABASE") != "" {
+			tb.Logf("pgtest: the test's database is kept: %s", db)
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 		defer cancel()
-		require.NoError(t, drop(ctx, server, db, name))
+		require.NoError(tb, drop(ctx, server, db, name))
 	})
 	return db
 }
@@ -97,8 +97,8 @@ func tenantRoles(ctx context.Context, db string) []string {
 }
 
 // withConn runs f with a connection of its own.
-func withConn(ctx context.Context, url string, f func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, url)
+func withConn(ctx context.Context, db string, f func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, db)
 	if err != nil {
 		return err
 	}

@@ -19,18 +19,18 @@ import (
 // process comes first, and stays there. A build that failed fails every test of this process with that key.
 //
 // A copy holds what is in the database. It does not have what belongs to a database as a whole: its owner, its grants, its settings.
-func Clone(t testing.TB, key string, build func(ctx context.Context, adminURL string) error) string {
-	t.Helper()
+func Clone(tb testing.TB, key string, build func(ctx context.Context, adminURL string) error) string {
+	tb.Helper()
 	server, err := shared.url()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	template, err := shared.template(key, func() (string, error) {
 		// Not this test's context: others wait for the template too.
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 		defer cancel()
 		return buildTemplateOnce(ctx, server, key, build)
 	})
-	require.NoError(t, err)
-	return create(t, server, template)
+	require.NoError(tb, err)
+	return create(tb, server, template)
 }
 
 func templateName(key string) string {
