@@ -10,12 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// Nothing that the package starts outlives what started it.
+func TestMain(m *testing.M) { pgtest.Main(m, func() error { return goleak.Find() }) }
 
 // sqlState gives the SQLSTATE of err, or "" if it has none.
 func sqlState(err error) string {

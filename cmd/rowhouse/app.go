@@ -107,6 +107,7 @@ type platform struct {
 	product *workspace.Service
 	keys    *identity.Service
 	jobs    *jobqueue.Client
+	works   bool // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.
@@ -114,9 +115,9 @@ func (c *cli) newLogger(cfg config.Config) (*zap.Logger, error) {
 	return telemetry.NewLogger(telemetry.LogConfig{Level: cfg.Log.Level, Format: cfg.Log.Format, Out: c.err})
 }
 
-// openPlatform connects as the control and cell roles. worker says whether this process works jobs, too, or only enqueues them.
-func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, worker bool) (_ *platform, err error) {
-	p := &platform{cfg: cfg, log: log}
+// openPlatform connects as the control and cell roles. works says whether this process works jobs, or only enqueues them.
+func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, works bool) (_ *platform, err error) {
+	p := &platform{cfg: cfg, log: log, works: works}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -148,7 +149,7 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if p.keys, err = identity.New(identity.Config{}); err != nil {
 		return nil, err
 	}
-	if err = p.openJobs(worker); err != nil {
+	if err = p.openJobs(); err != nil {
 		return nil, err
 	}
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
@@ -165,10 +166,10 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 }
 
 // openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
-func (p *platform) openJobs(worker bool) (err error) {
+func (p *platform) openJobs() (err error) {
 	jobs := jobqueue.Config{}
 	workers := jobqueue.NewWorkers()
-	if worker {
+	if p.works {
 		jobs = jobqueue.Config{
 			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
 			MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
@@ -238,7 +239,7 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.NewServer(p.serverConfig(p.metrics.CountInFlight(handler)))
+	return httpapi.NewServer(p.serverConfig(handler))
 }
 
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.

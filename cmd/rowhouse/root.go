@@ -46,8 +46,13 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
-		c.note("rowhouse: %v", err)
-		if e, ok := errors.AsType[*apperr.Error](err); ok {
+		e, isOurs := errors.AsType[*apperr.Error](err)
+		message := err.Error()
+		if isOurs { // One line: causes from below may have several.
+			message = strings.Join(strings.FieldsFunc(message, func(r rune) bool { return r == '\n' || r == '\t' }), " ")
+		}
+		c.note("rowhouse: %s", message)
+		if isOurs {
 			for _, f := range e.Fields {
 				if !strings.Contains(e.Message, f.Message) {
 					c.note("  %s: %s", f.Path, f.Message)

@@ -97,14 +97,19 @@ func (p *platform) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error { return adminServer.Run(adminCtx, admin) })
 	group.Go(func() error {
 		defer stopAdmin()
-		if err := p.jobs.Start(ctx); err != nil {
-			return err
+		if p.works {
+			if err := p.jobs.Start(ctx); err != nil {
+				return err
+			}
 		}
 		if public != nil {
 			p.log.Info("serving", zap.String("addr", public.Addr().String()), zap.Int("tenants", p.catalog.Len()))
 		}
 		err := serving(ctx)
 		p.log.Info("stopping")
+		if !p.works {
+			return err
+		}
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Jobs.ShutdownTimeout)
 		defer cancel()
 		return errors.Join(err, p.jobs.Stop(stopCtx))

@@ -84,16 +84,14 @@ func (d dataDir) ours(keeps []string) (bool, error) {
 	if state, err := d.readState(); err == nil && state.Password != "" { // Others write a server.json too.
 		return true, nil
 	}
-	for _, entry := range entries {
-		known := slices.Contains(keeps, entry.Name()) || slices.ContainsFunc([]string{lockFile, stateTemp, clusterNew, logFile, binDir}, func(pattern string) bool {
+	return !slices.ContainsFunc(entries, func(entry fs.DirEntry) bool {
+		left := slices.ContainsFunc([]string{lockFile, stateTemp, clusterNew, logFile, binDir}, func(pattern string) bool {
 			ok, err := filepath.Match(pattern, entry.Name())
 			return ok && err == nil
 		})
-		if !known && (entry.Name() != clusterDir || entry.Type() != fs.ModeSymlink) {
-			return false, nil
-		}
-	}
-	return true, nil
+		link := entry.Name() == clusterDir && entry.Type() == fs.ModeSymlink
+		return !left && !link && !slices.Contains(keeps, entry.Name())
+	}), nil
 }
 
 // place decides where the cluster is, or will be, and gives its real path, which PostgreSQL's user a can reach. a is nil for ourselves.

@@ -51,6 +51,19 @@ func TestEmptyDirectoryIsTaken(t *testing.T) {
 	start(t, dir)
 }
 
+func TestDirectoryWithTheCallersFilesIsTaken(t *testing.T) {
+	t.Parallel()
+	dir := newDir(t)
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	kept := filepath.Join(dir, "secret")
+	require.NoError(t, os.WriteFile(kept, []byte("kept"), 0o600))
+	requireRefused(t, Config{DataDir: dir}, apperr.Invalid, "is not empty")
+	start(t, dir, func(c *Config) { c.Keeps = []string{"secret"} })
+	text, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	require.Equal(t, "kept", string(text))
+}
+
 func TestDirectoryThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	closed := t.TempDir()

@@ -21,5 +21,6 @@
 // nobody. When that user cannot reach the data directory, because it lies in /root or a directory of mode 0700, the cluster is put below
 // /var/lib/rowhouse and `pg` is a link to it. [Destroy] knows about that.
 //
-// Errors that a person can do something about are [apperr.Error] with one line that says what.
+// Errors that a person can do something about are [apperr.Error] with one line that says what; the one of a server that does not start
+// ends with the last lines of its log.
 package pgserver

@@ -38,7 +38,7 @@ func create(tb testing.TB, server, template string) string {
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	require.NoError(tb, withConn(ctx, server, func(conn *pgx.Conn) error {
-		// Half the time of WAL_LOG with a schema of sixty tables and fsync off, on PostgreSQL 15.
+		// Half the time of WAL_LOG or less, with a schema of sixty tables and fsync off, on PostgreSQL 15.
 		_, err := conn.Exec(ctx, "create database "+name+" template "+template+" strategy file_copy")
 		return err
 	}), "creating a database")

@@ -24,6 +24,10 @@ const firstCell = 1
 //
 // It is safe to repeat, and processes that call it at once take turns.
 func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.Context) error) error {
+	if logins.secret == "" {
+		return apperr.New(apperr.Invalid, "database.login_secret is not set: the login roles' passwords derive from it; "+
+			"make one with `openssl rand -base64 32`")
+	}
 	cfg, err := logins.Owner()
 	if err != nil {
 		return err
@@ -63,9 +67,6 @@ func explainOwner(err error) error {
 
 // makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
 func makeLogins(ctx context.Context, conn *pgx.Conn, logins *Logins) error {
-	if logins.secret == "" {
-		return apperr.New(apperr.Invalid, "database.login_secret is not set: the login roles' passwords derive from it; make one with `openssl rand -base64 32`")
-	}
 	for role, inherit := range map[string]string{logins.Control(): "inherit", logins.Cell(firstCell): "noinherit"} {
 		verifier, err := logins.verifier(role)
 		if err != nil {

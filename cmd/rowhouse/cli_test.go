@@ -1,0 +1,203 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+)
+
+func TestCLI_UsageAndExitCodes(t *testing.T) {
+	t.Parallel()
+	h := onDatabase(t, pgtest.New(t))
+	h.must("tenant", "create", "acme", "--name", "Acme")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string // in the messages
+	}{
+		{[]string{"tenan"}, 2, `did you mean "tenant"?`},
+		{[]string{"tenant", "creat", "x"}, 2, `did you mean "create"?`},
+		{[]string{"tenant", "create"}, 2, "SLUG is missing"},
+		{[]string{"tenant", "create", "a1", "b1"}, 2, `"b1" is one argument too many`},
+		{[]string{"tenant", "create", "Acme Corp"}, 2, "acme-corp would be right"},
+		{[]string{"tenant", "create", "www"}, 2, "reserved"},
+		{[]string{"tenant", "create", "acme", "--name", "Other"}, 1, "belongs to the tenant"},
+		{[]string{"tenant", "create", "acme"}, 0, "was there already"},
+		{[]string{"tenant", "list", "--stat", "ready"}, 2, "--state"},
+		{[]string{"tenant", "list", "--state", "gone"}, 2, "--state takes one of"},
+		{[]string{"tenant", "list", "--output", "xml"}, 2, "--output takes table or json"},
+		{[]string{"tenant", "show", "acne"}, 3, `did you mean "acme"?`},
+		{[]string{"tenant", "suspend", "nobody-like-this"}, 3, "tenant list"},
+		{[]string{"tenant", "delete", "acme"}, 5, "--confirm acme"},
+		{[]string{"tenant", "delete", "acme", "--confirm", "acne"}, 5, "--confirm acme"},
+		{[]string{"key", "create", "acme"}, 2, "--name is missing"},
+		{[]string{"key", "create", "acme", "--name", "k", "--scopes", "admin"}, 2, "scopes"},
+		{[]string{"key", "create", "acme", "--name", "k", "--expires-in", "-1h"}, 2, "--expires-in"},
+		{[]string{"key", "revoke", "acme", "1"}, 2, "key list acme"},
+		{[]string{"key", "revoke", "acme", "0197a5d4-0000-7000-8000-000000000000"}, 3, "key"},
+		{[]string{"isolation", "prove", "acme"}, 0, "no other tenant"},
+		{[]string{"serve", "--addr", "nonsense"}, 2, "--addr"},
+		{[]string{"serve", "--config", "missing.yaml"}, 2, "missing.yaml"},
+		{[]string{"health"}, 1, "no server answers"},
+		{[]string{"migrate", "up"}, 0, "0 tenants migrated"},
+		{[]string{"migrate", "status"}, 0, ""},
+		{[]string{"config", "check"}, 0, ""},
+	} {
+		r := h.run(c.args...)
+		require.Equal(t, c.code, r.code, "%v: %s", c.args, r.errOut)
+		require.Contains(t, r.errOut, c.says, "%v", c.args)
+		if c.code != 0 {
+			require.Empty(t, r.out, "%v: messages belong on standard error", c.args)
+		}
+	}
+}
+
+func TestCLI_LifeOfATenant(t *testing.T) {
+	t.Parallel()
+	h := onDatabase(t, pgtest.New(t))
+	var tenants []map[string]any
+	h.json(&tenants, "tenant", "list")
+	require.Empty(t, tenants)
+	require.Contains(t, h.run("tenant", "list").errOut, "tenant create")
+
+	var acme map[string]any
+	h.json(&acme, "tenant", "create", "acme")
+	require.Equal(t, true, acme["created"])
+	require.Equal(t, "acme.localhost", acme["host"])
+	h.json(&acme, "tenant", "create", "acme")
+	require.Equal(t, false, acme["created"])
+	id, isText := acme["id"].(string)
+	require.True(t, isText)
+	for _, step := range []struct{ verb, state string }{
+		{"suspend", "suspended"}, {"suspend", "suspended"}, {"show", "suspended"}, {"resume", "ready"}, {"resume", "ready"},
+	} {
+		acme = nil
+		h.json(&acme, "tenant", step.verb, id)
+		require.Equal(t, step.state, acme["state"])
+	}
+
+	var key map[string]any
+	h.json(&key, "key", "create", "acme", "--name", "ci", "--scopes", "read", "--expires-in", "1h")
+	require.NotEmpty(t, key["token"])
+	var keys []map[string]any
+	h.json(&keys, "key", "list", "acme")
+	require.Len(t, keys, 1)
+	require.NotContains(t, keys[0], "token")
+	keyID, isText := key["id"].(string)
+	require.True(t, isText)
+	for range 2 {
+		h.must("key", "revoke", "acme", keyID)
+	}
+	require.Contains(t, h.must("key", "list", "acme"), "revoked")
+
+	h.must("tenant", "delete", "acme", "--confirm", "acme")
+	h.json(&acme, "tenant", "delete", "acme", "--confirm", "acme")
+	require.Equal(t, "deleted", acme["state"])
+	require.Equal(t, 1, h.run("key", "list", "acme").code)
+	require.Equal(t, 1, h.run("tenant", "create", "acme").code, "in quarantine")
+}
+
+// A tenant that cannot be migrated is named, and the exit code says that the others were.
+func TestCLI_MigratePartly(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	h := onDatabase(t, d)
+	acme := d.Tenant("acme")
+	globex := d.Tenant("globex")
+	// Two tenants a version back, one of which has a table in the way.
+	for _, schema := range []string{acme.Schema.Quote(), globex.Schema.Quote()} {
+		_, err := d.Owner.Exec(t.Context(), "drop table "+schema+".comments, "+schema+".attachments, "+schema+".activity cascade; "+
+			"delete from "+schema+".goose_db_version where version_id = 3; update rowhouse.tenants set schema_version = 2")
+		require.NoError(t, err)
+	}
+	_, err := d.Owner.Exec(t.Context(), "create table "+globex.Schema.Quote()+".activity (x int)")
+	require.NoError(t, err)
+	r := h.run("migrate", "up", "--output", "json")
+	require.Equal(t, 4, r.code, r.errOut)
+	var report struct {
+		Migrated, Failed int
+		Tenants          []struct{ Slug, Error string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.out), &report))
+	require.Equal(t, 1, report.Migrated)
+	require.Equal(t, 1, report.Failed)
+	require.Contains(t, r.errOut, "1 of 2 tenants were not migrated")
+	for _, tenant := range report.Tenants {
+		require.Equal(t, tenant.Slug == "globex", tenant.Error != "")
+	}
+	_, err = d.Owner.Exec(t.Context(), "drop table "+globex.Schema.Quote()+".activity")
+	require.NoError(t, err)
+	h.must("migrate", "up")
+}
+
+func TestCLI_ProveFindsAHole(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	h := onDatabase(t, d)
+	d.Tenant("acme")
+	globex := d.Tenant("globex").Schema.Quote()
+	h.must("isolation", "prove", "acme")
+	_, err := d.Owner.Exec(t.Context(), "grant usage on schema "+globex+" to public; grant select on "+globex+".tasks to public")
+	require.NoError(t, err)
+	r := h.run("isolation", "prove", "acme")
+	require.Equal(t, 5, r.code)
+	require.Contains(t, r.errOut, "BREACH")
+	require.Contains(t, r.errOut, `"tasks"`)
+}
+
+func TestCLI_Config(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "ROWHOUSE_DATABASE_URL=postgres://me:hunter2@db/x", "ROWHOUSE_DATABASE_LOGIN_SECRET=0123456789abcdef0123456789abcdef-top")
+	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "rowhouse.yaml"), []byte("server:\n  addr: 127.0.0.1:7777\n"), 0o600))
+	for _, format := range []string{"table", "json"} {
+		out := h.must("config", "show", "--base-domain", "example.test", "--output", format)
+		require.NotContains(t, out, "hunter2")
+		require.NotContains(t, out, "-top")
+		for _, want := range []string{"127.0.0.1:7777", "rowhouse.yaml", "example.test", "--base-domain", "ROWHOUSE_DATABASE_URL"} {
+			require.Contains(t, out, want)
+		}
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(h.dir, "rowhouse.yaml"), []byte("server:\n  adr: x\nlog:\n  level: loud\n"), 0o600))
+	r := h.run("config", "check")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.errOut, "server.addr")
+	require.Contains(t, r.errOut, "log.level")
+}
+
+func TestCLI_Completion(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	h := onDatabase(t, d)
+	d.Tenant("acme")
+	d.Tenant("globex")
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		require.NotEmpty(t, h.must("completion", shell))
+	}
+	out := h.must("__complete", "tenant", "show", "gl")
+	require.Contains(t, out, "globex")
+	require.NotContains(t, out, "acme")
+}
+
+// Without a database each command says what to do about that.
+func TestCLI_NoDatabase(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, args := range [][]string{{"tenant", "list"}, {"serve", "--addr", freeAddr(t), "--admin-addr", freeAddr(t)}, {"migrate", "up"}} {
+		r := h.run(args...)
+		require.Equal(t, 3, r.code, r.errOut)
+		require.Contains(t, r.errOut, "rowhouse up")
+	}
+	h.env = append(h.env, "ROWHOUSE_DATABASE_URL=postgres://nobody@127.0.0.1:1/none")
+	r := h.run("migrate", "up")
+	require.Equal(t, 2, r.code, r.errOut)
+	require.Contains(t, r.errOut, "login_secret")
+	h.env = append(h.env, "ROWHOUSE_DATABASE_LOGIN_SECRET="+pgtest.Secret)
+	r = h.run("migrate", "up")
+	require.Equal(t, 1, r.code, r.errOut)
+	require.Contains(t, r.errOut, "database.url")
+}
