@@ -48,6 +48,23 @@ func packagedBinDirs() []string {
 
 // locate gives binaries of a major version, or for 0 of any that will do, and downloads them if none are installed at all.
 func (s search) locate(ctx context.Context, major int) (binaries, error) {
+	b, err := s.installed(ctx, major)
+	if ctx.Err() != nil { // Whatever was not found: the programs could not be asked.
+		return binaries{}, ctx.Err()
+	}
+	if err != nil || b.dir != "" {
+		return b, err
+	}
+	s.progress("PostgreSQL is not installed: downloading it")
+	if b, err = s.download(ctx, major); err != nil {
+		return binaries{}, apperr.Wrap(err, apperr.Unavailable, "PostgreSQL was not found, and downloading it failed: "+
+			"install PostgreSQL %s (Debian: apt-get install postgresql) or give --database-url", wanted(major))
+	}
+	return b, nil
+}
+
+// installed gives binaries that are here, an error if they will not do, and neither if there are none.
+func (s search) installed(ctx context.Context, major int) (binaries, error) {
 	if s.binDir != "" {
 		return s.explicit(ctx, major)
 	}
@@ -59,13 +76,7 @@ func (s search) locate(ctx context.Context, major int) (binaries, error) {
 	if major != 0 && len(found) > 0 {
 		return binaries{}, otherVersion(major, found...)
 	}
-	s.progress("PostgreSQL is not installed: downloading it")
-	b, err := s.download(ctx, major)
-	if err != nil {
-		return binaries{}, apperr.Wrap(err, apperr.Unavailable, "PostgreSQL was not found, and downloading it failed: "+
-			"install PostgreSQL %s (Debian: apt-get install postgresql) or give --database-url", wanted(major))
-	}
-	return b, nil
+	return binaries{}, nil
 }
 
 func (b binaries) fits(major int) bool {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"net/http"
@@ -125,6 +126,20 @@ func TestNothingInstalledAndNoDownload(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(dir, "downloads"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestNothingIsDownloadedAfterCancel(t *testing.T) {
+	t.Parallel()
+	s, dir := newSearch(t)
+	fakeBinaries(t, filepath.Join(dir, "lib", "15", "bin"), "15.14")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, binDir := range []string{"", filepath.Join(dir, "lib", "15", "bin")} {
+		s.binDir = binDir
+		_, err := s.locate(ctx, 0)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.NoDirExists(t, s.downloads)
 }
 
 func TestDownload(t *testing.T) {
