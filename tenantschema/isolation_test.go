@@ -20,14 +20,14 @@ import (
 // A query without a scope never finds data, however it names the table.
 func TestLogin_WithoutScope(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	schema := d.Scope("acme").Tenant().Schema
 	cfg, err := d.Logins.As(d.Logins.Cell(1))
 	require.NoError(t, err)
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	require.NoError(t, err)
-	defer conn.Close(ctx) //nolint:errcheck // Only used up to here.
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) }) // Only used by this test.
 
 	for _, sql := range []string{
 		"select 1 from projects", "select 1 from " + schema.Quote() + ".projects", "insert into projects default values",
@@ -46,7 +46,7 @@ func TestLogin_WithoutScope(t *testing.T) {
 // PostgreSQL itself denies the role of one tenant each table of another, by every verb.
 func TestRole_DeniedEveryTableOfAnother(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	acme, globex := d.Scope("acme"), d.Scope("globex")
 	rows, err := d.Owner.Query(ctx, "select tablename from pg_tables where schemaname = $1 order by 1", globex.Tenant().Schema.String())
@@ -85,7 +85,7 @@ func TestRole_DeniedEveryTableOfAnother(t *testing.T) {
 // AsLogin is outside every tenant, for one statement.
 func TestAsLogin(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	db, _ := engine(t, d, 1)
 	scope := db.Tenant(d.Tenant("acme").Engine())
@@ -127,7 +127,7 @@ func TestAsLogin(t *testing.T) {
 func TestScope_NoRowCrosses(t *testing.T) {
 	t.Parallel()
 	const goroutines, tenants, rounds = 64, 8, 25
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	db, _ := engine(t, d, 4)
 	scopes := make([]tenantschema.Scope, tenants)
@@ -249,7 +249,7 @@ func TestScope_NoRowCrosses(t *testing.T) {
 	errs := make(chan error, goroutines)
 	for g := range goroutines {
 		go func() {
-			rng := rand.New(rand.NewPCG(uint64(g), 1)) //nolint:gosec // Repeatable on purpose.
+			rng := rand.New(rand.NewPCG(uint64(g), 1))
 			for range rounds {
 				if err := step(rng, rng.IntN(tenants)); err != nil {
 					errs <- err

@@ -39,14 +39,15 @@ func newProvisioning(t *testing.T, fsys fstest.MapFS, name string) *provisioning
 	require.NoError(t, err)
 	p, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: cfg, Migrations: fsys})
 	require.NoError(t, err)
-	s, err := p.Connect(context.Background())
+	s, err := p.Connect(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() }) // Some tests break it.
 	n, err := tenantschema.ParseName(name)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_, _ = d.Owner.Exec(context.Background(), "drop schema if exists "+n.Quote()+" cascade")
-		_, _ = d.Owner.Exec(context.Background(), "drop role if exists "+n.Quote()) // Roles belong to the server.
+		ctx := context.WithoutCancel(t.Context())
+		_, _ = d.Owner.Exec(ctx, "drop schema if exists "+n.Quote()+" cascade")
+		_, _ = d.Owner.Exec(ctx, "drop role if exists "+n.Quote()) // Roles belong to the server.
 	})
 	return &provisioning{d: d, p: p, s: s, name: n}
 }
@@ -54,14 +55,14 @@ func newProvisioning(t *testing.T, fsys fstest.MapFS, name string) *provisioning
 // exists says what there is of the tenant: role, schema.
 func (p *provisioning) exists(t *testing.T) (role, schema bool) {
 	t.Helper()
-	require.NoError(t, p.d.Owner.QueryRow(context.Background(), `select exists (select from pg_roles where rolname = $1),
+	require.NoError(t, p.d.Owner.QueryRow(t.Context(), `select exists (select from pg_roles where rolname = $1),
 		exists (select from pg_namespace where nspname = $1)`, p.name.String()).Scan(&role, &schema))
 	return role, schema
 }
 
 func (p *provisioning) tables(t *testing.T) (names []string) {
 	t.Helper()
-	rows, err := p.d.Owner.Query(context.Background(), "select tablename::text from pg_tables where schemaname = $1 order by 1", p.name.String())
+	rows, err := p.d.Owner.Query(t.Context(), "select tablename::text from pg_tables where schemaname = $1 order by 1", p.name.String())
 	require.NoError(t, err)
 	names, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
@@ -73,8 +74,8 @@ type recorded struct {
 	done    bool
 }
 
-func (p *provisioning) create(records *[]recorded) error {
-	return p.s.Create(context.Background(), p.name, p.d.Logins.Cell(1), nil, func(_ context.Context, _ pgx.Tx, version int64, done bool) error {
+func (p *provisioning) create(ctx context.Context, records *[]recorded) error {
+	return p.s.Create(ctx, p.name, p.d.Logins.Cell(1), nil, func(_ context.Context, _ pgx.Tx, version int64, done bool) error {
 		*records = append(*records, recorded{version, done})
 		return nil
 	})
@@ -82,7 +83,7 @@ func (p *provisioning) create(records *[]recorded) error {
 
 func TestCreate_OneTransaction(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	fsys := files()
 	delete(fsys, "00002_b.sql")
 	p := newProvisioning(t, fsys, "t_create_one_tx")
@@ -96,10 +97,10 @@ func TestCreate_OneTransaction(t *testing.T) {
 	require.False(t, role || schema)
 
 	var records []recorded
-	require.NoError(t, p.create(&records))
+	require.NoError(t, p.create(ctx, &records))
 	require.Equal(t, []recorded{{3, true}}, records)
 	require.Equal(t, []string{"a", "c", "goose_db_version"}, p.tables(t))
-	require.NoError(t, p.create(&records), "repeated")
+	require.NoError(t, p.create(ctx, &records), "repeated")
 	require.Equal(t, []recorded{{3, true}, {3, true}}, records)
 
 	var versions []int64
@@ -120,7 +121,7 @@ func TestCreate_OneTransaction(t *testing.T) {
 // A file outside a transaction splits the work. Cut off at every step, the next call goes on.
 func TestCreate_StepByStep(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	p := newProvisioning(t, files(), "t_create_steps")
 	mine := errors.New("mine")
 	for cut := range 2 {
@@ -134,19 +135,19 @@ func TestCreate_StepByStep(t *testing.T) {
 		require.ErrorIs(t, err, mine)
 	}
 	var records []recorded
-	require.NoError(t, p.create(&records))
+	require.NoError(t, p.create(ctx, &records))
 	require.Equal(t, recorded{3, true}, records[len(records)-1])
 	require.Equal(t, []string{"a", "c", "goose_db_version"}, p.tables(t))
 
 	fresh := newProvisioning(t, files(), "t_create_steps_2")
 	records = nil
-	require.NoError(t, fresh.create(&records))
+	require.NoError(t, fresh.create(ctx, &records))
 	require.Equal(t, []recorded{{1, false}, {3, true}}, records)
 }
 
 func TestCreate_AtOnce(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	p := newProvisioning(t, files(), "t_create_at_once")
 	var wg sync.WaitGroup
 	errs := make([]error, 4)
@@ -167,17 +168,17 @@ func TestCreate_AtOnce(t *testing.T) {
 
 func TestCreate_RefusesAPowerfulRole(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	p := newProvisioning(t, files(), "t_powerful")
 	_, err := p.d.Owner.Exec(ctx, "create role t_powerful login")
 	require.NoError(t, err)
 	var records []recorded
-	require.ErrorContains(t, p.create(&records), "more rights")
+	require.ErrorContains(t, p.create(ctx, &records), "more rights")
 }
 
 func TestMigrate(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	fsys := files()
 	p := newProvisioning(t, fsys, "t_migrate")
 	nothing := func(context.Context, pgx.Tx, int64, bool) error { return nil }
@@ -186,7 +187,7 @@ func TestMigrate(t *testing.T) {
 	require.False(t, role || schema, "migrating makes no tenant")
 
 	var records []recorded
-	require.NoError(t, p.create(&records))
+	require.NoError(t, p.create(ctx, &records))
 
 	// A file that fails half-way leaves nothing of itself, and the session usable.
 	fsys["00004_bad.sql"] = sqlFile("-- +goose Up\ncreate table d (id int constraint d_pkey primary key);\nselect 1/0;\n")
@@ -196,7 +197,7 @@ func TestMigrate(t *testing.T) {
 	require.NoError(t, err)
 	session, err := worse.Connect(ctx)
 	require.NoError(t, err)
-	defer session.Close() //nolint:errcheck // Only used up to here.
+	t.Cleanup(func() { _ = session.Close() }) // Only used by this test.
 	requireState(t, session.Migrate(ctx, p.name, nothing), "22012")
 	require.Equal(t, []string{"a", "c", "goose_db_version"}, p.tables(t))
 	requireState(t, session.Migrate(ctx, p.name, nothing), "22012")
@@ -207,7 +208,7 @@ func TestMigrate(t *testing.T) {
 	require.NoError(t, err)
 	session2, err := better.Connect(ctx)
 	require.NoError(t, err)
-	defer session2.Close() //nolint:errcheck // Only used up to here.
+	t.Cleanup(func() { _ = session2.Close() }) // Only used by this test.
 	require.NoError(t, session2.Migrate(ctx, p.name, nothing))
 	scope := p.d.Engine.Tenant(tenantschema.Tenant{ID: "x", Schema: p.name, Cell: 1})
 	_, err = scope.Exec(ctx, "insert into d values (1)")
@@ -233,7 +234,7 @@ func TestNewProvisioner_Refuses(t *testing.T) {
 // Probe reports a hole that somebody made by hand, and undoes what it could do.
 func TestProbe(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	acme, globex := d.Scope("acme"), d.Scope("globex")
 	victim := globex.Tenant().Schema

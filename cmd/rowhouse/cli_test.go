@@ -120,8 +120,12 @@ func TestCLI_MigratePartly(t *testing.T) {
 	r := h.run("migrate", "up", "--output", "json")
 	require.Equal(t, 4, r.code, r.errOut)
 	var report struct {
-		Migrated, Failed int
-		Tenants          []struct{ Slug, Error string }
+		Migrated int `json:"migrated"`
+		Failed   int `json:"failed"`
+		Tenants  []struct {
+			Slug  string `json:"slug"`
+			Error string `json:"error"`
+		} `json:"tenants"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.out), &report))
 	require.Equal(t, 1, report.Migrated)

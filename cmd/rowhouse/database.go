@@ -19,6 +19,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/pgserver"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 const (
@@ -130,12 +131,15 @@ func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Se
 		return nil, fmt.Errorf("connect to the embedded server: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // Only used up to here.
-	role, database := pgx.Identifier{embeddedOwner(cfg)}.Sanitize(), pgx.Identifier{embeddedDatabase}.Sanitize()
+	role, err := tenantschema.ParseName(embeddedOwner(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("database.role_prefix: %w", err)
+	}
 	for _, statement := range []struct{ sql, exists string }{
-		{"create role " + role, "42710"},
+		{"create role " + role.Quote(), "42710"},
 		// The password is base64url: no quote in it. The server logs no statements unless it is told to.
-		{"alter role " + role + " login createrole password '" + ownerConfig.Password + "'", ""},
-		{"create database " + database + " owner " + role, "42P04"},
+		{"alter role " + role.Quote() + " login createrole password '" + ownerConfig.Password + "'", ""},
+		{"create database " + embeddedDatabase + " owner " + role.Quote(), "42P04"},
 	} {
 		_, err = conn.Exec(ctx, statement.sql)
 		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == statement.exists {

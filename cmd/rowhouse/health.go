@@ -39,13 +39,12 @@ func (c *cli) health(ctx context.Context, addr string) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1" // Listening everywhere includes here.
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return fmt.Errorf("ask for readiness: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := &http.Client{Timeout: 3 * time.Second}
+	response, err := client.Do(request)
 	if err != nil {
 		return apperr.Wrap(err, apperr.Unavailable, "no server answers on the admin address %s", addr)
 	}

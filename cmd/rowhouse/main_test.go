@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,7 +24,7 @@ import (
 )
 
 // binary is the program under test, built once for the run.
-var binary string //nolint:gochecknoglobals // TestMain has no other way to hand it to the tests.
+var binary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "rowhouse-binary-")
@@ -31,11 +32,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "rowhouse")
-	build := exec.Command("go", "build", "-o", binary, ".") //nolint:noctx // Nobody cancels it.
+	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Stderr = os.Stderr
 	if err = build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "the program does not build:", err)
-		os.Exit(1)
+		panic(fmt.Errorf("the program does not build: %w", err))
 	}
 	pgtest.Main(m, func() error { return os.RemoveAll(dir) })
 }
@@ -69,7 +69,7 @@ func (h *house) run(args ...string) result {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...) //nolint:gosec // The program under test.
+	cmd := exec.CommandContext(ctx, binary, args...)
 	var out, errOut bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = h.dir, h.env, &out, &errOut
 	err := cmd.Run()
@@ -107,7 +107,7 @@ func (h *house) start(args ...string) *process {
 	h.t.Helper()
 	p := h.launch(args...)
 	ready := func() bool {
-		response, err := http.Get("http://" + p.admin + "/readyz") //nolint:noctx,gosec // A test's own server.
+		response, err := http.Get("http://" + p.admin + "/readyz")
 		if err != nil {
 			return false
 		}
@@ -130,9 +130,9 @@ func (h *house) start(args ...string) *process {
 func (h *house) launch(args ...string) *process {
 	h.t.Helper()
 	p := &process{t: h.t, out: &buffer{}, errOut: &buffer{}, done: make(chan struct{}), addr: freeAddr(h.t), admin: freeAddr(h.t)}
-	p.cmd = exec.Command(binary, args...) //nolint:gosec,noctx // The program under test; stopped below.
+	p.cmd = exec.Command(binary, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = h.dir, p.out, p.errOut
-	p.cmd.Env = append(h.env[:len(h.env):len(h.env)], "ROWHOUSE_SERVER_ADDR="+p.addr, "ROWHOUSE_SERVER_ADMIN_ADDR="+p.admin)
+	p.cmd.Env = append(slices.Clip(h.env), "ROWHOUSE_SERVER_ADDR="+p.addr, "ROWHOUSE_SERVER_ADMIN_ADDR="+p.admin)
 	require.NoError(h.t, p.cmd.Start())
 	go func() {
 		_ = p.cmd.Wait() // The exit code is looked at where it matters.
@@ -180,7 +180,7 @@ func (p *process) call(method, host, path, token, body string) (int, string) {
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: time.Minute}).Do(request)
 	require.NoError(p.t, err)
 	defer response.Body.Close() //nolint:errcheck // Read to its end.
 	var text bytes.Buffer
@@ -192,7 +192,7 @@ func (p *process) call(method, host, path, token, body string) (int, string) {
 // freeAddr gives an address on which nobody listens now.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close() //nolint:errcheck // Just opened.
 	return ln.Addr().String()

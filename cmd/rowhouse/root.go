@@ -73,7 +73,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*config.Error](err); ok {
 		return exitUsage
 	}
-	switch apperr.CodeOf(err) { //nolint:exhaustive // The others are plain failures.
+	switch apperr.CodeOf(err) {
 	case apperr.Invalid:
 		return exitUsage
 	case apperr.NotFound:

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -78,7 +77,9 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 		}, "the tenant answers")
 		code, body := server.call(http.MethodPost, host, "/api/v1/projects", tokens[slug], `{"name": "load"}`)
 		require.Equal(t, http.StatusCreated, code, body)
-		var project struct{ ID string }
+		var project struct {
+			ID string `json:"id"`
+		}
 		require.NoError(t, json.Unmarshal([]byte(body), &project))
 		projects[slug] = project.ID
 	}
@@ -97,7 +98,7 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 			for range 5000 { // Far more than there is time for.
 				body := fmt.Sprintf(`{"project_id": %q, "title": "task"}`, projects[slug])
 				kept := false
-				ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+				ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 					GotConn: func(info httptrace.GotConnInfo) { kept = info.Reused },
 				})
 				request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+server.addr+"/api/v1/tasks", bytes.NewBufferString(body))
@@ -140,7 +141,7 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 	count := func(table string) (n int64) {
 		for _, slug := range []string{"acme", "globex"} {
 			var one int64
-			require.NoError(t, d.Scope(slug).QueryRow(context.Background(), "select count(*) from "+table).Scan(&one)) //nolint:gosec // A constant.
+			require.NoError(t, d.Scope(slug).QueryRow(t.Context(), "select count(*) from "+table).Scan(&one))
 			n += one
 		}
 		return n
@@ -150,7 +151,7 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 	soon(t, func() bool { return count("activity") >= created.Load() }, "the remaining jobs are worked")
 	soon(t, func() bool {
 		var open int
-		err := d.Owner.QueryRow(context.Background(), "select count(*) from river.river_job where state <> 'completed'").Scan(&open)
+		err := d.Owner.QueryRow(t.Context(), "select count(*) from river.river_job where state <> 'completed'").Scan(&open)
 		return err == nil && open == 0
 	}, "no job is left open")
 	require.Equal(t, created.Load(), count("activity"), "each once")

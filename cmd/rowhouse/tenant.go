@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,8 +54,8 @@ func (v tenantView) fields() [][]string {
 		{"host", v.Host},
 		{"state", state},
 		{"schema", v.Schema},
-		{"schema version", fmt.Sprint(v.SchemaVersion)},
-		{"cell", fmt.Sprint(v.Cell)},
+		{"schema version", strconv.FormatInt(v.SchemaVersion, 10)},
+		{"cell", strconv.Itoa(v.Cell)},
 		{"placement", v.Placement},
 		{"tier", v.Tier},
 		{"plan", v.Plan},
@@ -171,7 +171,8 @@ func (c *cli) tenantList() *cobra.Command {
 			for i, t := range tenants {
 				v := viewTenant(cfg, t)
 				views[i] = v
-				rows[i] = []string{v.Slug, v.Name, string(v.State), fmt.Sprint(v.SchemaVersion), v.Schema, v.CreatedAt.Format(time.DateOnly)}
+				version, created := strconv.FormatInt(v.SchemaVersion, 10), v.CreatedAt.Format(time.DateOnly)
+				rows[i] = []string{v.Slug, v.Name, string(v.State), version, v.Schema, created}
 			}
 			if len(rows) == 0 && c.output == outputTable {
 				c.note("there are none: rowhouse tenant create SLUG makes one")

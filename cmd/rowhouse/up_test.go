@@ -34,7 +34,7 @@ func TestUp(t *testing.T) {
 	require.Len(t, lines, 2, first.out.String())
 	var lists []string
 	for _, line := range lines {
-		out, err := exec.CommandContext(t.Context(), "bash", "-c", line[1]+" -sS -w '\n%{http_code}'").CombinedOutput() //nolint:gosec // What up prints.
+		out, err := exec.CommandContext(t.Context(), "bash", "-c", line[1]+" -sS -w '\n%{http_code}'").CombinedOutput()
 		require.NoError(t, err, string(out))
 		require.True(t, strings.HasSuffix(string(out), "\n200"), string(out))
 		lists = append(lists, string(out))

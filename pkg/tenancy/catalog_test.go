@@ -21,7 +21,7 @@ func soon(t *testing.T, condition func() bool) {
 
 func TestCatalog_FollowsTheTable(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	before := d.Tenant("before")
 	one, two := d.Catalog(), d.Catalog() // Two processes.
@@ -65,7 +65,7 @@ func TestCatalog_FollowsTheTable(t *testing.T) {
 // When the listening connection dies, nothing that happens meanwhile is missed.
 func TestCatalog_ComesBack(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	c := d.Catalog()
 	for _, slug := range []string{"acme", "globex"} {
@@ -87,7 +87,7 @@ func TestCatalog_ComesBack(t *testing.T) {
 // Anybody who may notify can only make it read.
 func TestCatalog_ForgedNotifications(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	acme := d.Scope("acme")
 	c := d.Catalog()
@@ -106,7 +106,7 @@ func TestCatalog_ForgedNotifications(t *testing.T) {
 // The control role reads the catalog and no more.
 func TestControlRole(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	acme := d.Tenant("acme")
 	for _, sql := range []string{
@@ -124,10 +124,10 @@ func TestControlRole(t *testing.T) {
 
 func TestControlVersion_OfAnEmptyDatabase(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	conn, err := pgx.Connect(ctx, pgtest.Empty(t))
 	require.NoError(t, err)
-	defer conn.Close(ctx) //nolint:errcheck // Only used up to here.
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) }) // Only used by this test.
 	current, _, err := tenancy.ControlVersion(ctx, conn)
 	require.NoError(t, err)
 	require.Zero(t, current)
@@ -151,6 +151,6 @@ func TestLogins(t *testing.T) {
 	require.NoError(t, err)
 	cfg, err := other.As(other.Control())
 	require.NoError(t, err)
-	_, err = pgx.ConnectConfig(context.Background(), cfg)
+	_, err = pgx.ConnectConfig(t.Context(), cfg)
 	require.Error(t, err)
 }

@@ -23,7 +23,7 @@ func requireCode(t *testing.T, err error, code apperr.Code) {
 
 func TestManager_Create(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	m := pgtest.New(t).Manager
 
 	acme, created, err := m.Create(ctx, tenancy.NewTenant{Slug: "acme", Name: " Acme Rockets "})
@@ -57,7 +57,7 @@ func TestManager_Create(t *testing.T) {
 // Many who want the same subdomain at once get one tenant, made once.
 func TestManager_CreateAtOnce(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -87,7 +87,7 @@ func TestManager_CreateAtOnce(t *testing.T) {
 
 func TestManager_SuspendAndResume(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	d.Tenant("acme")
 	for _, reason := range []string{"invoice overdue", "still overdue"} {
@@ -112,7 +112,7 @@ func TestManager_SuspendAndResume(t *testing.T) {
 
 func TestManager_Delete(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	acme, globex := d.Tenant("acme"), d.Scope("globex")
 	for range 2 { // Again changes nothing.
@@ -150,7 +150,7 @@ func TestManager_Delete(t *testing.T) {
 // A tenant in use is archived at once and dropped when its queries have ended.
 func TestManager_DeleteWhileInUse(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	d := pgtest.New(t)
 	scope := d.Scope("acme")
 	require.NoError(t, scope.InTx(ctx, func(tx *tenantschema.Tx) error {
@@ -186,7 +186,7 @@ func manager(t *testing.T, d *pgtest.DB, files fstest.MapFS) *tenancy.Manager {
 // One tenant's failure leaves it whole on its old version, the others go on, and a second run mends it.
 func TestManager_MigrateAll(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	files := fstest.MapFS{"00001_a.sql": sqlFile("-- +goose Up\ncreate table a (id int constraint a_pkey primary key);\n")}
 	d := pgtest.NewWith(t, pgtest.Options{TenantFiles: files})
 	acme, globex, initech := d.Tenant("acme"), d.Tenant("globex"), d.Tenant("initech")
@@ -230,7 +230,7 @@ func TestManager_MigrateAll(t *testing.T) {
 // A tenant that somebody holds a lock in is passed over in time, and one whose files outside a transaction failed is quarantined.
 func TestManager_MigrateLockedAndQuarantined(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
+	ctx := t.Context()
 	files := fstest.MapFS{"00001_a.sql": sqlFile("-- +goose Up\ncreate table a (id int constraint a_pkey primary key);\n")}
 	d := pgtest.NewWith(t, pgtest.Options{TenantFiles: files})
 	scope := d.Scope("acme")
@@ -269,7 +269,7 @@ func TestManager_MigrateLockedAndQuarantined(t *testing.T) {
 // Cut off between the transactions that a file outside a transaction makes necessary, a tenant is finished by the next call.
 func TestManager_CreateGoesOnAfterACrash(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	files := fstest.MapFS{
 		"00001_a.sql": sqlFile("-- +goose Up\ncreate table a (id int constraint a_pkey primary key);\n"),
 		"00002_b.sql": sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect pg_sleep(60);\n"),
@@ -281,13 +281,13 @@ func TestManager_CreateGoesOnAfterACrash(t *testing.T) {
 		done <- err
 	}()
 	require.Eventually(t, func() bool {
-		tenants, err := d.Manager.List(context.Background(), tenancy.ListFilter{State: tenancy.StateProvisioning})
+		tenants, err := d.Manager.List(t.Context(), tenancy.ListFilter{State: tenancy.StateProvisioning})
 		return err == nil && len(tenants) == 1
 	}, 20*time.Second, 10*time.Millisecond)
 	cancel()
 	require.Error(t, <-done)
 	files["00002_b.sql"] = sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n")
-	acme, created, err := manager(t, d, files).Create(context.Background(), tenancy.NewTenant{Slug: "acme"})
+	acme, created, err := manager(t, d, files).Create(t.Context(), tenancy.NewTenant{Slug: "acme"})
 	require.NoError(t, err)
 	require.True(t, created)
 	require.Equal(t, tenancy.StateReady, acme.State)
