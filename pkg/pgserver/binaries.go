@@ -172,7 +172,7 @@ func (s search) inspect(ctx context.Context, dir string) (binaries, error) {
 	}
 	match := regexp.MustCompile(`\(PostgreSQL\) ((\d+)\S*)`).FindSubmatch(out)
 	if match == nil {
-		return b, errors.New("not a PostgreSQL server: " + lastLines(string(out)))
+		return b, errors.New("not a PostgreSQL server: " + lastLines(string(out), 1))
 	}
 	b.version = string(match[1])
 	b.major, err = strconv.Atoi(string(match[2]))

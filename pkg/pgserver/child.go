@@ -135,7 +135,25 @@ func (c *child) signal(sig syscall.Signal) error {
 	return nil
 }
 
-// runProgram runs one of PostgreSQL's programs to its end and puts what it printed into the error.
+// programError is a program that failed.
+type programError struct {
+	err    error
+	output string
+}
+
+func (e *programError) Error() string { return fmt.Sprintf("%v\n%s", e.err, lastLines(e.output, 8)) }
+
+func (e *programError) Unwrap() error { return e.err }
+
+// complaint is what the program said last, on one line.
+func complaint(err error) string {
+	if e, ok := errors.AsType[*programError](err); ok && strings.TrimSpace(e.output) != "" {
+		return lastLines(e.output, 1)
+	}
+	return err.Error()
+}
+
+// runProgram runs one of PostgreSQL's programs to its end. The error is a *programError.
 func runProgram(cmd *exec.Cmd) error {
 	runtime.LockOSThread() // As in startChild.
 	defer runtime.UnlockOSThread()
@@ -144,13 +162,13 @@ func runProgram(cmd *exec.Cmd) error {
 	cmd.WaitDelay = abortAfter
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", cmd.Path, err, lastLines(string(out)))
+		return &programError{err: fmt.Errorf("%s: %w", cmd.Path, err), output: string(out)}
 	}
 	return nil
 }
 
 // lastLines gives the end of what a program printed.
-func lastLines(text string) string {
+func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

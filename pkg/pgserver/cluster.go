@@ -144,7 +144,7 @@ func (c *cluster) create(ctx context.Context, password string) error {
 		}
 	}
 	if err != nil {
-		return apperr.Wrap(err, apperr.Unavailable, "initdb could not make the database cluster %s", c.dir)
+		return apperr.Wrap(err, apperr.Unavailable, "cannot make the database cluster %s: %s", c.dir, complaint(err))
 	}
 	if err = os.Rename(made, c.dir); err == nil && !c.fast {
 		err = syncDir(home) // server.json is about to say that the cluster is there.
@@ -161,7 +161,7 @@ func (c *cluster) setPassword(ctx context.Context, password string) error {
 	cmd := c.account.command(ctx, c.bin.program("postgres"), "--single", "-D", c.dir, "postgres")
 	cmd.Stdin = strings.NewReader("alter role " + AdminUser + " password '" + password + "'\n")
 	if err := runProgram(cmd); err != nil {
-		return apperr.Wrap(err, apperr.Unavailable, "cannot give the administrator of %s a new password", c.dir)
+		return apperr.Wrap(err, apperr.Unavailable, "cannot give the administrator of %s a new password: %s", c.dir, complaint(err))
 	}
 	return nil
 }
@@ -218,7 +218,7 @@ func (c *cluster) logTail() string {
 	if err != nil || int64(len(text)) < c.logStart {
 		return ""
 	}
-	return lastLines(string(text[c.logStart:]))
+	return lastLines(string(text[c.logStart:]), 8)
 }
 
 func syncDir(path string) error {

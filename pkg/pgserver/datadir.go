@@ -1,7 +1,6 @@
 package pgserver
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,9 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-
-	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 )
@@ -100,11 +96,14 @@ func (d dataDir) place(a *account) (string, error) {
 	info, err := os.Lstat(link)
 	switch {
 	case err == nil && info.Mode().Type() == fs.ModeSymlink:
-		return d.follow(link)
+		cluster, err := d.follow(link)
+		if err == nil && a != nil && !a.reaches(filepath.Dir(cluster)) {
+			err = unreachable(a, cluster)
+		}
+		return cluster, err
 	case err == nil:
 		if a != nil && !d.open(a) {
-			return "", apperr.New(apperr.Invalid,
-				"the user %s, as whom PostgreSQL has to run, cannot reach %s: move %s to a place that it can reach", a.name, link, d)
+			return "", unreachable(a, link)
 		}
 		return link, nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -124,6 +123,11 @@ func (d dataDir) place(a *account) (string, error) {
 		return "", fmt.Errorf("linking the database cluster: %w", err)
 	}
 	return filepath.Join(home, clusterDir), nil
+}
+
+func unreachable(a *account, cluster string) error {
+	return apperr.New(apperr.Invalid,
+		"the user %s, as whom PostgreSQL has to run, cannot reach %s: move the data directory to a place that it can reach", a.name, cluster)
 }
 
 // follow gives the real path of a cluster that is elsewhere and may not be there yet.
@@ -180,43 +184,4 @@ func (d dataDir) claimHome() (string, error) {
 		}
 		return home, os.Chmod(home, 0o711) //nolint:gosec // Whatever the umask was.
 	}
-}
-
-// Destroy removes a data directory and its cluster, wherever that is. It refuses (Conflict) while a server runs there, and what is no
-// data directory (Invalid). What is not there is no error.
-func Destroy(ctx context.Context, dir string) error {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	d, err := openDataDir(dir)
-	if err != nil {
-		return err
-	}
-	s := &Server{dir: d, log: zap.NewNop()}
-	defer s.unlock()
-	if err = s.lock(ctx, d.path); err != nil {
-		return err
-	}
-	c := &cluster{progress: func(string) {}}
-	if c.dir, err = filepath.EvalSymlinks(d.file(clusterDir)); err == nil {
-		home := filepath.Dir(c.dir)
-		if home != d.path {
-			if err = s.lock(ctx, home); err != nil {
-				return err
-			}
-		}
-		if err = c.recover(ctx); err != nil {
-			return err
-		}
-		if strings.HasPrefix(home, clusterHomes+string(filepath.Separator)) {
-			c.dir = home
-		}
-		if err = os.RemoveAll(c.dir); err != nil {
-			return fmt.Errorf("removing the database cluster of %s: %w", d, err)
-		}
-	}
-	if err = os.RemoveAll(d.path); err != nil {
-		return fmt.Errorf("removing the data directory %s: %w", d, err)
-	}
-	return nil
 }

@@ -142,9 +142,25 @@ func TestParentThatOthersCannotPass(t *testing.T) {
 	require.DirExists(t, filepath.Dir(second))
 }
 
+// A Start that fails before there is a cluster has made a place for it.
+func TestDestroyAfterStartFailed(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	require.NoError(t, os.Chmod(parent, 0o700))
+	dir := filepath.Join(parent, "data")
+	requireRefused(t, Config{DataDir: dir, BinDir: "/nonexistent"}, apperr.Invalid, "does not hold")
+	target, err := os.Readlink(filepath.Join(dir, clusterDir))
+	require.Equal(t, isRoot(), err == nil)
+	require.NoError(t, Destroy(t.Context(), dir))
+	require.NoDirExists(t, dir)
+	if isRoot() {
+		require.NoDirExists(t, filepath.Dir(target))
+	}
+}
+
 func TestClusterLinkedElsewhere(t *testing.T) {
 	t.Parallel()
-	dir, disk := newDir(t), filepath.Dir(newDir(t))
+	disk, dir := filepath.Dir(newDir(t)), newDir(t) // In this order, so that the disk outlives the data directory.
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, os.Symlink(filepath.Join(disk, "big"), filepath.Join(dir, clusterDir)))
 	s := start(t, dir)
@@ -154,6 +170,12 @@ func TestClusterLinkedElsewhere(t *testing.T) {
 	require.NoError(t, os.Rename(disk, disk+".unmounted"))
 	requireRefused(t, Config{DataDir: dir}, apperr.Conflict, "is gone", "bring it back")
 	require.NoError(t, os.Rename(disk+".unmounted", disk))
+
+	require.NoError(t, os.Chmod(disk, 0o700))
+	if isRoot() {
+		requireRefused(t, Config{DataDir: dir}, apperr.Invalid, "cannot reach "+filepath.Join(disk, "big"))
+		require.NoError(t, os.Chmod(disk, 0o711))
+	}
 	start(t, dir)
 }
 

@@ -192,7 +192,8 @@ func TestClusterIsCompleteOrAbsent(t *testing.T) {
 	bin := filepath.Join(filepath.Dir(dir), "bin")
 	fakeProgram(t, filepath.Join(bin, "postgres"), "echo 'postgres (PostgreSQL) 15.99'")
 	fakeProgram(t, filepath.Join(bin, "initdb"), "echo 'initdb: the disk is full' >&2; exit 1")
-	requireRefused(t, Config{DataDir: dir, BinDir: bin}, apperr.Unavailable, "initdb")
+	requireRefused(t, Config{DataDir: dir, BinDir: bin}, apperr.Unavailable,
+		"cannot make the database cluster "+filepath.Join(dir, clusterDir)+": initdb: the disk is full")
 	require.NoDirExists(t, filepath.Join(dir, clusterDir))
 
 	// What a crash in initdb leaves: it is swept, and neither taken for a cluster nor for somebody's data.
