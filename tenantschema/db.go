@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 )
 
 // Config says how a [DB] reaches its cells.
@@ -21,6 +24,9 @@ type Config struct {
 	MaxConns int32
 	// AcquireTimeout is how long a call waits for a connection before it fails with [ErrUnavailable]. Default 5 s.
 	AcquireTimeout time.Duration
+	// LockTimeout is how long a statement waits for a lock, such as that of a tenant's migration, before it fails with SQLSTATE 55P03 and
+	// gives its connection to others. Default 2 s.
+	LockTimeout time.Duration
 	// Tracer, if set, sees every statement. See pgx.QueryTracer and the tracers beside it.
 	Tracer pgx.QueryTracer
 }
@@ -36,6 +42,45 @@ type DB struct {
 // cell is the connections of one login role.
 type cell struct {
 	pool *pgxpool.Pool
+	// share is the most connections that one tenant may hold: the rest is always there for others.
+	share int64
+
+	mu    sync.Mutex
+	users map[Name]*user
+}
+
+// user is a tenant that holds connections of a cell or waits for one.
+type user struct {
+	share *semaphore.Weighted
+	calls int // that hold or wait
+}
+
+// enter waits until the tenant holds less than its share.
+func (c *cell) enter(ctx context.Context, name Name) error {
+	c.mu.Lock()
+	u, ok := c.users[name]
+	if !ok {
+		u = &user{share: semaphore.NewWeighted(c.share)}
+		c.users[name] = u
+	}
+	u.calls++
+	c.mu.Unlock()
+	if err := u.share.Acquire(ctx, 1); err != nil {
+		c.leave(name, 0)
+		return err
+	}
+	return nil
+}
+
+// leave undoes enter; held is 1 if it had been let in, else 0.
+func (c *cell) leave(name Name, held int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := c.users[name]
+	u.share.Release(held)
+	if u.calls--; u.calls == 0 {
+		delete(c.users, name)
+	}
 }
 
 // Open validates cfg. It connects on first use, cell by cell.
@@ -43,14 +88,17 @@ func Open(cfg Config) (*DB, error) {
 	if cfg.Connect == nil {
 		return nil, errors.New("tenantschema: Config.Connect is required")
 	}
-	if cfg.MaxConns < 0 || cfg.AcquireTimeout < 0 {
-		return nil, errors.New("tenantschema: Config.MaxConns and Config.AcquireTimeout must not be negative")
+	if cfg.MaxConns < 0 || cfg.AcquireTimeout < 0 || cfg.LockTimeout < 0 {
+		return nil, errors.New("tenantschema: Config.MaxConns, AcquireTimeout and LockTimeout must not be negative")
 	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 16
 	}
 	if cfg.AcquireTimeout == 0 {
 		cfg.AcquireTimeout = 5 * time.Second
+	}
+	if cfg.LockTimeout == 0 {
+		cfg.LockTimeout = 2 * time.Second
 	}
 	return &DB{cfg: cfg, cells: map[int]*cell{}}, nil
 }
@@ -101,6 +149,7 @@ func (db *DB) cell(number int) (*cell, error) {
 	poolConfig.ConnConfig.Tracer = db.cfg.Tracer
 	// An empty path makes a forgotten scope fail, whatever the role's or the database's own default is.
 	poolConfig.ConnConfig.RuntimeParams["search_path"] = ""
+	poolConfig.ConnConfig.RuntimeParams["lock_timeout"] = strconv.FormatInt(max(1, db.cfg.LockTimeout.Milliseconds()), 10)
 	// Batches name their statements, so pgx has nothing to cache; the description modes would only add round trips.
 	poolConfig.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	poolConfig.ConnConfig.StatementCacheCapacity = 0
@@ -112,7 +161,8 @@ func (db *DB) cell(number int) (*cell, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pool of cell %d: %w", number, err)
 	}
-	c := &cell{pool: pool}
+	// A quarter is out of any one tenant's reach, where there are enough to divide.
+	c := &cell{pool: pool, share: int64(db.cfg.MaxConns - db.cfg.MaxConns/4), users: map[Name]*user{}}
 	db.cells[number] = c
 	return c, nil
 }
@@ -132,10 +182,15 @@ func prepareConn(ctx context.Context, conn *pgx.Conn) error {
 
 // lease is a connection in the hands of one call.
 type lease struct {
+	cell   *cell
 	pooled *pgxpool.Conn
 	conn   *pgx.Conn
 	stmts  *statements
 	t      Tenant
+	// lasting says that a statement may have left something in the session.
+	lasting bool
+	// ended says that the connection is given back: a Tx that somebody kept must not touch it.
+	ended atomic.Bool
 }
 
 // acquire takes a connection of t's cell.
@@ -149,7 +204,7 @@ func (db *DB) acquire(ctx context.Context, t Tenant) (*lease, error) {
 	}
 	waitCtx, cancel := context.WithTimeout(ctx, db.cfg.AcquireTimeout)
 	defer cancel()
-	pooled, err := c.pool.Acquire(waitCtx)
+	pooled, err := c.take(waitCtx, t.Schema)
 	if err != nil {
 		if ctx.Err() != nil { // The caller gave up: that is its own error, not ours.
 			return nil, fmt.Errorf("acquire connection of cell %d: %w", t.Cell, err)
@@ -157,11 +212,28 @@ func (db *DB) acquire(ctx context.Context, t Tenant) (*lease, error) {
 		return nil, fmt.Errorf("%w (cell %d): %w", ErrUnavailable, t.Cell, err)
 	}
 	stmts := pooled.Conn().PgConn().CustomData()[statementsKey].(*statements) //nolint:errcheck,forcetypeassert // prepareConn set it.
-	return &lease{pooled: pooled, conn: pooled.Conn(), stmts: stmts, t: t}, nil
+	return &lease{cell: c, pooled: pooled, conn: pooled.Conn(), stmts: stmts, t: t}, nil
+}
+
+// take waits for the tenant's turn and then for a connection.
+func (c *cell) take(ctx context.Context, name Name) (*pgxpool.Conn, error) {
+	if err := c.enter(ctx, name); err != nil {
+		return nil, err
+	}
+	pooled, err := c.pool.Acquire(ctx)
+	if err != nil {
+		c.leave(name, 1)
+	}
+	return pooled, err
 }
 
 // release gives the connection back. The pool closes it instead if it is closed, busy, or inside a transaction.
 func (l *lease) release(err error) {
+	l.ended.Store(true)
+	defer l.cell.leave(l.t.Schema, 1)
+	if l.lasting || lost(err) {
+		l.kill()
+	}
 	if stale(err) && !l.conn.IsClosed() && !l.conn.PgConn().IsBusy() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		if clearErr := l.stmts.clear(ctx, l.conn); clearErr != nil {
@@ -170,6 +242,14 @@ func (l *lease) release(err error) {
 		cancel()
 	}
 	l.pooled.Release()
+}
+
+// releaseUnless closes the connection and gives it back unless *finished: it is deferred around whatever may panic.
+func (l *lease) releaseUnless(finished *bool) {
+	if !*finished {
+		l.kill()
+		l.release(nil)
+	}
 }
 
 // kill closes the connection, so that release cannot give it to anybody else.
@@ -198,16 +278,22 @@ func (l *lease) begin(ctx context.Context, opts TxOptions) (pgx.Tx, error) {
 // ensure gives the name under which sql is prepared for l's tenant, preparing it in the tenant's own scope on first use.
 func (l *lease) ensure(ctx context.Context, sql string) (string, error) {
 	key := statementKey{version: l.t.Version, sql: sql}
-	if name, ok := l.stmts.lookup(key); ok {
-		return name, nil
+	if st, ok := l.stmts.lookup(key); ok {
+		return l.use(st), nil
 	}
 	tx, err := l.begin(ctx, TxOptions{})
 	if err != nil {
 		return "", err
 	}
-	name, err := l.stmts.prepare(ctx, l.conn, key)
-	if rollbackErr := tx.Rollback(ctx); err == nil && rollbackErr != nil {
-		return "", rollbackErr
+	st, err := l.stmts.prepare(ctx, l.conn, key)
+	if rollbackErr := tx.Rollback(ctx); err == nil {
+		err = rollbackErr
 	}
-	return name, err
+	return l.use(st), err
+}
+
+// use gives the statement's name, and remembers what it may leave behind.
+func (l *lease) use(st statement) string {
+	l.lasting = l.lasting || st.lasting
+	return st.name
 }

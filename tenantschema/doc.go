@@ -11,10 +11,15 @@
 // Guarantees:
 //
 //   - A statement runs with the rights and the path of exactly the tenant whose [Scope] it was given to, or not at all.
-//     Nothing about a tenant outlives the transaction: no session-level SET is ever sent.
+//   - No session-level SET is ever sent. A statement that would change the session or end the transaction is refused, and a connection on
+//     which one may have done so unseen (set_config, advisory locks, DO) is closed. This guards against mistakes; SQL that hides what it
+//     does is another matter.
 //   - A query that reaches the server without a scope fails with SQLSTATE 42501 or 42P01. It never finds data.
 //   - A connection whose state is not known to be clean (cancelled, panicked, left inside a transaction, broken) is closed, not reused.
 //   - Every statement goes through the extended protocol, so a semicolon cannot stack a second one.
+//
+// One tenant holds at most three quarters of a cell's connections, and a statement waits for a lock for [Config.LockTimeout] at most, so
+// that a tenant that is slow or being migrated does not keep the others waiting.
 //
 // A [Scope] is a small value without I/O: make one per request or job and throw it away. It satisfies what sqlc calls DBTX.
 //

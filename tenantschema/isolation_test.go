@@ -74,7 +74,7 @@ func TestRole_DeniedEveryTableOfAnother(t *testing.T) {
 	requireState(t, err, "42501")
 	for _, sql := range []string{
 		"create table t (x int)", "create temp table t (x int)", "create function f() returns int language sql as 'select 1'",
-		"create schema s", "select 1 from rowhouse.tenants", "select 1 from river.river_job", "set session authorization rowhousetest_owner",
+		"create schema s", "select 1 from rowhouse.tenants", "select 1 from river.river_job", "select set_config('session_authorization', 'rowhousetest_owner', false)",
 		"select 1 from pg_authid", "alter role current_user login", "copy (select 1) to program 'true'", "select pg_read_file('/etc/passwd')",
 	} {
 		_, err := acme.Exec(ctx, sql)

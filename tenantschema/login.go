@@ -22,6 +22,9 @@ type loginTx struct {
 }
 
 func (tx *loginTx) Begin(ctx context.Context) (pgx.Tx, error) {
+	if tx.l.ended.Load() {
+		return nil, errKept
+	}
 	inner, err := tx.inner.Begin(ctx)
 	if err != nil {
 		return nil, err
@@ -33,12 +36,18 @@ func (tx *loginTx) Commit(ctx context.Context) error {
 	if !tx.nest {
 		return errTopTx
 	}
+	if tx.l.ended.Load() {
+		return errKept
+	}
 	return tx.inner.Commit(ctx)
 }
 
 func (tx *loginTx) Rollback(ctx context.Context) error {
 	if !tx.nest {
 		return errTopTx
+	}
+	if tx.l.ended.Load() {
+		return errKept
 	}
 	return tx.inner.Rollback(ctx)
 }
@@ -70,6 +79,9 @@ func (tx *loginTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Ro
 // SendBatch sends [leave][statements of b][return]; closing the results reads the last one. A failed statement leaves the transaction
 // aborted, and a rollback to a savepoint takes the change of role back with it.
 func (tx *loginTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if tx.l.ended.Load() {
+		return failedBatch{errKept}
+	}
 	batch := &pgx.Batch{}
 	batch.Queue(stmtLeave, tx.l.t.ID)
 	if err := appendPrepared(ctx, batch, b, tx.l.conn, tx.ensure); err != nil {
@@ -100,16 +112,16 @@ func (tx *loginTx) Conn() *pgx.Conn { return nil }
 // ensure prepares sql outside the tenant: a tenant's role may not even look up the names in it.
 func (tx *loginTx) ensure(ctx context.Context, sql string) (string, error) {
 	key := statementKey{login: true, sql: sql}
-	if name, ok := tx.l.stmts.lookup(key); ok {
-		return name, nil
+	if st, ok := tx.l.stmts.lookup(key); ok {
+		return tx.l.use(st), nil
 	}
 	if _, err := tx.inner.Exec(ctx, stmtLeave, tx.l.t.ID); err != nil {
 		return "", err
 	}
-	name, err := tx.l.stmts.prepare(ctx, tx.l.conn, key)
+	st, err := tx.l.stmts.prepare(ctx, tx.l.conn, key)
 	if err != nil {
 		return "", err
 	}
 	_, err = tx.inner.Exec(ctx, stmtReturn, tx.l.t.Schema.String())
-	return name, err
+	return tx.l.use(st), err
 }

@@ -24,6 +24,23 @@ func (r *batchRows) Next() bool {
 	return false
 }
 
+// Scan and Values close the rows when they fail, as pgxpool's do: callers return then.
+func (r *batchRows) Scan(dest ...any) error {
+	err := r.Rows.Scan(dest...)
+	if err != nil {
+		r.Close()
+	}
+	return err
+}
+
+func (r *batchRows) Values() ([]any, error) {
+	values, err := r.Rows.Values()
+	if err != nil {
+		r.Close()
+	}
+	return values, err
+}
+
 func (r *batchRows) Close() {
 	if r.closed {
 		return
@@ -93,7 +110,10 @@ func (b *leasedBatch) Close() error {
 		return b.err
 	}
 	b.closed = true
+	finished := false
+	defer b.l.releaseUnless(&finished) // A callback may panic.
 	b.err = b.BatchResults.Close()
+	finished = true
 	b.l.release(b.err)
 	return b.err
 }

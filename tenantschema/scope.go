@@ -28,11 +28,14 @@ func (s Scope) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
+	finished := false
+	defer l.releaseUnless(&finished)
 	tag, err := results.Exec()
 	// The implicit transaction ends at the batch's end, so a deferred constraint shows only there.
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
+	finished = true
 	l.release(err)
 	return tag, err
 }
@@ -72,14 +75,19 @@ func (s Scope) send(ctx context.Context, b *pgx.Batch) (pgx.BatchResults, *lease
 	if err != nil {
 		return nil, nil, err
 	}
+	finished := false
+	defer l.releaseUnless(&finished) // An argument's own code, which pgx calls, may panic.
 	batch := &pgx.Batch{}
 	batch.Queue(stmtEnter, s.t.Schema.String())
 	if err = appendPrepared(ctx, batch, b, l.conn, l.ensure); err != nil {
+		finished = true
 		l.release(err)
 		return nil, nil, err
 	}
 	results := l.conn.SendBatch(ctx, batch)
-	if _, err = results.Exec(); err != nil {
+	_, err = results.Exec()
+	finished = true
+	if err != nil {
 		_ = results.Close() // Its error is the same one.
 		l.release(err)
 		return nil, nil, fmt.Errorf("enter tenant %s: %w", s.t.Schema, err)
@@ -125,7 +133,7 @@ type TxOptions struct {
 }
 
 // InTxWith is [Scope.InTx] with options.
-func (s Scope) InTxWith(ctx context.Context, opts TxOptions, fn func(tx *Tx) error) (err error) {
+func (s Scope) InTxWith(ctx context.Context, opts TxOptions, fn func(tx *Tx) error) error {
 	switch opts.Isolation {
 	case "", pgx.ReadUncommitted, pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable:
 	default:
@@ -136,20 +144,20 @@ func (s Scope) InTxWith(ctx context.Context, opts TxOptions, fn func(tx *Tx) err
 		return err
 	}
 	finished := false
-	defer func() {
-		if !finished { // fn panicked or called runtime.Goexit: who knows what is half-sent.
-			l.kill()
-		}
-		l.release(err)
-	}()
+	defer l.releaseUnless(&finished) // fn panicked or called runtime.Goexit: who knows what is half-sent.
+	err = l.inTx(ctx, opts, fn)
+	finished = true
+	l.release(err)
+	return err
+}
+
+// inTx runs fn in a transaction on l.
+func (l *lease) inTx(ctx context.Context, opts TxOptions, fn func(tx *Tx) error) error {
 	inner, err := l.begin(ctx, opts)
 	if err != nil {
-		finished = true
-		return fmt.Errorf("enter tenant %s: %w", s.t.Schema, err)
+		return fmt.Errorf("enter tenant %s: %w", l.t.Schema, err)
 	}
-	err = fn(&Tx{inner: inner, l: l, top: true})
-	finished = true
-	if err != nil {
+	if err = fn(&Tx{inner: inner, l: l, top: true}); err != nil {
 		if rollbackErr := inner.Rollback(ctx); rollbackErr != nil && !errors.Is(rollbackErr, pgx.ErrTxClosed) {
 			l.kill()
 		}

@@ -263,13 +263,19 @@ func TestScope_NothingIsInherited(t *testing.T) {
 		"select set_config('role', '" + acme.Tenant().Schema.String() + "', false)",
 		"select set_config('search_path', '', false), set_config('role', 'none', false)",
 		"commit", "rollback", "begin", "set session search_path to pg_catalog", "set role none", "reset all",
-		"select pg_advisory_lock(1)", "prepare x as select 1", "discard plans",
+		"select pg_advisory_lock(1)", "prepare x as select 1", "discard plans", "deallocate all",
+		"declare c cursor with hold for select name from projects", "do $$begin execute 'set session role none'; end$$",
+		"do $$begin execute 'set session default_transaction_read_only to on'; end$$", "do $$begin execute 'deallocate all'; end$$",
 	} {
 		_, _ = acme.Exec(ctx, hostile) // Some are refused. What counts is what comes after.
 		_ = acme.InTx(ctx, func(tx *tenantschema.Tx) error {
 			_, err := tx.Exec(ctx, hostile)
 			return err
 		})
+		_, err = globex.Exec(ctx, insertProject+" on conflict do nothing", uuid.New(), "globex's") // It can write.
+		require.NoError(t, err, hostile)
+		_, err = globex.Exec(ctx, "delete from projects")
+		require.NoError(t, err, hostile)
 		var n int
 		var user string
 		require.NoError(t, globex.QueryRow(ctx, "select count(*), current_user::text from projects").Scan(&n, &user), hostile)

@@ -40,6 +40,8 @@ type statementKey struct {
 type statement struct {
 	key  statementKey
 	name string
+	// lasting says that it may leave something in the session. See inspect.
+	lasting bool
 }
 
 // statements knows what is prepared on one connection: a cache of bounded size that forgets the least recently used. It is used by
@@ -54,30 +56,34 @@ func newStatements() *statements {
 	return &statements{byKey: map[statementKey]*list.Element{}, lru: list.New()}
 }
 
-// lookup gives the name under which key is prepared.
-func (s *statements) lookup(key statementKey) (string, bool) {
+// lookup gives the statement that is prepared as key.
+func (s *statements) lookup(key statementKey) (statement, bool) {
 	e, ok := s.byKey[key]
 	if !ok {
-		return "", false
+		return statement{}, false
 	}
 	s.lru.MoveToFront(e)
-	return e.Value.(statement).name, true //nolint:errcheck,forcetypeassert // The list holds nothing else.
+	return e.Value.(statement), true //nolint:errcheck,forcetypeassert // The list holds nothing else.
 }
 
 // prepare prepares key on conn, whose role and path must be those that the statement is to be parsed under.
-func (s *statements) prepare(ctx context.Context, conn *pgx.Conn, key statementKey) (string, error) {
+func (s *statements) prepare(ctx context.Context, conn *pgx.Conn, key statementKey) (st statement, err error) {
+	st.key = key
+	if st.lasting, err = inspect(key.sql); err != nil {
+		return st, err
+	}
 	for s.lru.Len() >= maxStatements {
-		if err := s.forget(ctx, conn, s.lru.Back()); err != nil {
-			return "", err
+		if err = s.forget(ctx, conn, s.lru.Back()); err != nil {
+			return st, err
 		}
 	}
 	s.next++
-	name := "rh_" + strconv.Itoa(s.next)
-	if _, err := conn.Prepare(ctx, name, key.sql); err != nil {
-		return "", err
+	st.name = "rh_" + strconv.Itoa(s.next)
+	if _, err = conn.Prepare(ctx, st.name, key.sql); err != nil {
+		return st, err
 	}
-	s.byKey[key] = s.lru.PushFront(statement{key: key, name: name})
-	return name, nil
+	s.byKey[key] = s.lru.PushFront(st)
+	return st, nil
 }
 
 func (s *statements) forget(ctx context.Context, conn *pgx.Conn, e *list.Element) error {
@@ -100,14 +106,16 @@ func (s *statements) clear(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// stale reports whether err means that prepared statements no longer fit the schema: PostgreSQL refuses a plan whose result has
-// changed (0A000, raised by RevalidateCachedQuery) and a statement that is gone (26000).
+// stale reports whether err means that a plan's result has changed with the schema (0A000, raised by RevalidateCachedQuery).
 func stale(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return false
-	}
-	return pgErr.Code == "26000" || pgErr.Code == "0A000" && pgErr.Routine == "RevalidateCachedQuery"
+	return ok && pgErr.Code == "0A000" && pgErr.Routine == "RevalidateCachedQuery"
+}
+
+// lost reports whether err means that a prepared statement is gone: the connection is not what we believe it to be.
+func lost(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "26000"
 }
 
 // plain applies a pgx.QueryRewriter (such as pgx.NamedArgs) and refuses the arguments by which pgx would choose another protocol.

@@ -12,6 +12,9 @@ import (
 // errTopTx is returned by Commit and Rollback of the transaction that InTx owns.
 var errTopTx = errors.New("tenantschema: InTx ends the transaction: return nil to commit, an error to roll back")
 
+// errKept is returned by whatever is asked of a transaction after InTx has ended it: its connection serves others by then.
+var errKept = fmt.Errorf("tenantschema: the function given to InTx has returned: %w", pgx.ErrTxClosed)
+
 // errCopyAsLogin is returned by CopyFrom of AsLogin.
 var errCopyAsLogin = errors.New("tenantschema: AsLogin has no CopyFrom: use SendBatch")
 
@@ -31,6 +34,9 @@ func (tx *Tx) Tenant() Tenant { return tx.l.t }
 
 // Begin sets a savepoint and gives it as a transaction of its own, to be committed (released) or rolled back.
 func (tx *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
+	if tx.l.ended.Load() {
+		return nil, errKept
+	}
 	inner, err := tx.inner.Begin(ctx)
 	if err != nil {
 		return nil, err
@@ -43,6 +49,9 @@ func (tx *Tx) Commit(ctx context.Context) error {
 	if tx.top {
 		return errTopTx
 	}
+	if tx.l.ended.Load() {
+		return errKept
+	}
 	return tx.inner.Commit(ctx)
 }
 
@@ -50,6 +59,9 @@ func (tx *Tx) Commit(ctx context.Context) error {
 func (tx *Tx) Rollback(ctx context.Context) error {
 	if tx.top {
 		return errTopTx
+	}
+	if tx.l.ended.Load() {
+		return errKept
 	}
 	return tx.inner.Rollback(ctx)
 }
@@ -80,6 +92,9 @@ func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 
 // SendBatch runs the statements of b in one round trip.
 func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if tx.l.ended.Load() {
+		return failedBatch{errKept}
+	}
 	batch := &pgx.Batch{}
 	if err := appendPrepared(ctx, batch, b, tx.l.conn, tx.ensure); err != nil {
 		return failedBatch{err}
@@ -89,6 +104,9 @@ func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 
 // CopyFrom copies rows into a table of the tenant by PostgreSQL's COPY protocol. tableName is one part: the path chooses the schema.
 func (tx *Tx) CopyFrom(ctx context.Context, tableName pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
+	if tx.l.ended.Load() {
+		return 0, errKept
+	}
 	if len(tableName) != 1 {
 		return 0, fmt.Errorf("tenantschema: CopyFrom takes a table name without a schema, not %s", tableName.Sanitize())
 	}
@@ -109,6 +127,9 @@ func (tx *Tx) LargeObjects() pgx.LargeObjects {
 func (tx *Tx) Conn() *pgx.Conn { return nil }
 
 func (tx *Tx) prepared(ctx context.Context, sql string, args []any) (string, []any, error) {
+	if tx.l.ended.Load() {
+		return "", nil, errKept
+	}
 	sql, args, err := plain(ctx, tx.l.conn, sql, args)
 	if err != nil {
 		return "", nil, err
@@ -120,8 +141,12 @@ func (tx *Tx) prepared(ctx context.Context, sql string, args []any) (string, []a
 // ensure prepares sql in the transaction itself, which has the right role and path already.
 func (tx *Tx) ensure(ctx context.Context, sql string) (string, error) {
 	key := statementKey{version: tx.l.t.Version, sql: sql}
-	if name, ok := tx.l.stmts.lookup(key); ok {
-		return name, nil
+	st, ok := tx.l.stmts.lookup(key)
+	if !ok {
+		var err error
+		if st, err = tx.l.stmts.prepare(ctx, tx.l.conn, key); err != nil {
+			return "", err
+		}
 	}
-	return tx.l.stmts.prepare(ctx, tx.l.conn, key)
+	return tx.l.use(st), nil
 }

@@ -84,8 +84,11 @@ func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (
 }
 
 // migrateControl brings everything outside the tenants' schemas forward.
-func migrateControl(ctx context.Context, logins *tenancy.Logins) error {
-	return tenancy.MigrateControl(ctx, logins, func(ctx context.Context) error { return jobqueue.MigrateAs(ctx, logins) })
+func migrateControl(ctx context.Context, logins *tenancy.Logins, resetLogins bool) error {
+	return tenancy.MigrateControl(ctx, tenancy.ControlMigration{
+		Logins: logins, ResetLogins: resetLogins,
+		Then: func(ctx context.Context) error { return jobqueue.MigrateAs(ctx, logins) },
+	})
 }
 
 // openEngine gives the tenants' scopes.

@@ -15,6 +15,7 @@ import (
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
+	var resetLogins bool
 	up := &cobra.Command{
 		Use: "up", Short: "Bring the control schema, River and every tenant to this program's versions", Args: takes(),
 		Long: "Bring the control schema, River and every tenant to this program's versions, as the owner of the database.\n\n" +
@@ -25,9 +26,11 @@ func (c *cli) migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.migrateUp(cmd.Context(), cfg)
+			return c.migrateUp(cmd.Context(), cfg, resetLogins)
 		},
 	}
+	up.Flags().BoolVar(&resetLogins, "reset-logins", false,
+		"set the login roles' passwords anew although they were made with another login secret")
 	status := &cobra.Command{
 		Use: "status", Short: "Show which versions the schemas are on; changes nothing", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,12 +57,12 @@ type migrated struct {
 	Error      string        `json:"error,omitempty"`
 }
 
-func (c *cli) migrateUp(ctx context.Context, cfg config.Config) error {
+func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool) error {
 	logins, err := findLogins(cfg)
 	if err != nil {
 		return err
 	}
-	if err = migrateControl(ctx, logins); err != nil {
+	if err = migrateControl(ctx, logins, resetLogins); err != nil {
 		return err
 	}
 	o, err := openOwner(ctx, cfg, logins)

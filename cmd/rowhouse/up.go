@@ -124,7 +124,8 @@ func (c *cli) upDatabase(
 
 // upMigrate migrates everything. A tenant that fails is logged and stays as it was, like in `migrate up`.
 func (c *cli) upMigrate(ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger) error {
-	if err := migrateControl(ctx, logins); err != nil {
+	// The embedded server is this data directory's alone: its logins are what the directory's secret says.
+	if err := migrateControl(ctx, logins, !cfg.Database.URL.IsSet()); err != nil {
 		return err
 	}
 	o, err := openOwner(ctx, cfg, logins)

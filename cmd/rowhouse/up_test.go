@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,7 +21,7 @@ import (
 func upHouse(t *testing.T) *house {
 	t.Helper()
 	h := newHouse(t)
-	t.Cleanup(func() { _ = pgserver.Destroy(t.Context(), filepath.Join(h.dir, ".rowhouse")) })
+	t.Cleanup(func() { _ = pgserver.Destroy(context.WithoutCancel(t.Context()), filepath.Join(h.dir, ".rowhouse")) })
 	return h
 }
 
@@ -116,7 +117,7 @@ func TestUp_OwnDatabase(t *testing.T) {
 	h := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, "ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest_up")
 	t.Cleanup(func() { // These roles belong to the server.
 		for _, role := range []string{"rowhousetest_up_control", "rowhousetest_up_cell_01"} {
-			_, _ = d.Owner.Exec(t.Context(), "drop owned by "+role+"; drop role "+role)
+			_, _ = d.Owner.Exec(context.WithoutCancel(t.Context()), "drop owned by "+role+"; drop role "+role)
 		}
 	})
 	p := h.start("up")
@@ -124,4 +125,14 @@ func TestUp_OwnDatabase(t *testing.T) {
 	h.must("tenant", "create", "initech")
 	h.must("key", "create", "initech", "--name", "k")
 	p.stop(syscall.SIGINT)
+
+	// Somebody with another secret does not lock the others out unawares.
+	other := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, "ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest_up",
+		"ROWHOUSE_DATABASE_LOGIN_SECRET=another secret, of 32 characters and more")
+	r := other.run("migrate", "up")
+	require.Equal(t, 5, r.code, r.errOut)
+	require.Contains(t, r.errOut, "--reset-logins")
+	h.must("key", "list", "initech")
+	other.must("migrate", "up", "--reset-logins")
+	require.Equal(t, 1, h.run("key", "list", "initech").code)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ type DB struct {
 	Engine  *tenantschema.DB
 	Manager *tenancy.Manager
 
-	t testing.TB
+	tb testing.TB
 }
 
 // Options change what [NewWith] makes. The zero value is what [New] uses.
@@ -55,11 +56,14 @@ type Options struct {
 }
 
 // New gives a database of the test's own, cloned from a template.
-func New(t testing.TB) *DB { return NewWith(t, Options{}) }
+func New(tb testing.TB) *DB {
+	tb.Helper()
+	return NewWith(tb, Options{})
+}
 
 // NewWith is [New] with options.
-func NewWith(t testing.TB, o Options) *DB {
-	t.Helper()
+func NewWith(tb testing.TB, o Options) *DB {
+	tb.Helper()
 	if o.TenantFiles == nil {
 		o.TenantFiles = migrations.Tenant()
 	}
@@ -69,90 +73,91 @@ func NewWith(t testing.TB, o Options) *DB {
 	if o.SlugQuarantine == 0 {
 		o.SlugQuarantine = time.Hour
 	}
-	ctx := context.Background()
-	d := &DB{t: t}
-	d.AdminURL = Clone(t, templateKey(t), buildTemplate)
+	d := &DB{tb: tb}
+	d.AdminURL = Clone(tb, templateKey(tb), buildTemplate)
 	d.OwnerURL = asOwner(d.AdminURL)
-	takeOver(t, d.AdminURL)
+	takeOver(tb, d.AdminURL)
 
 	var err error
 	d.Logins, err = tenancy.NewLogins(d.OwnerURL, Secret, rolePrefix)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	ownerConfig, err := d.Logins.Owner()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	controlConfig, err := d.Logins.As(d.Logins.Control())
-	require.NoError(t, err)
-	d.Owner = pool(ctx, t, ownerConfig)
-	d.Control = pool(ctx, t, controlConfig)
+	require.NoError(tb, err)
+	d.Owner = pool(tb, ownerConfig)
+	d.Control = pool(tb, controlConfig)
 	d.Engine, err = tenantschema.Open(tenantschema.Config{
 		Connect:  func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
 		MaxConns: o.MaxConns,
 	})
-	require.NoError(t, err)
-	t.Cleanup(d.Engine.Close)
+	require.NoError(tb, err)
+	tb.Cleanup(d.Engine.Close)
 	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: ownerConfig, Migrations: o.TenantFiles})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	d.Manager, err = tenancy.NewManager(tenancy.ManagerConfig{
 		Pool: d.Owner, Provisioner: provisioner, Logins: d.Logins, SlugQuarantine: o.SlugQuarantine,
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return d
 }
 
 // Tenant makes a tenant, or finds it.
 func (d *DB) Tenant(slug string) tenancy.Tenant {
-	d.t.Helper()
-	t, _, err := d.Manager.Create(context.Background(), tenancy.NewTenant{Slug: slug})
-	require.NoError(d.t, err)
+	d.tb.Helper()
+	t, _, err := d.Manager.Create(d.tb.Context(), tenancy.NewTenant{Slug: slug})
+	require.NoError(d.tb, err)
 	return t
 }
 
 // Scope makes a tenant, or finds it, and gives its scope.
 func (d *DB) Scope(slug string) tenantschema.Scope {
-	d.t.Helper()
+	d.tb.Helper()
 	return d.Engine.Tenant(d.Tenant(slug).Engine())
 }
 
 // Catalog opens a catalog of this database.
 func (d *DB) Catalog() *tenancy.Catalog {
-	d.t.Helper()
+	d.tb.Helper()
 	listen, err := d.Logins.As(d.Logins.Control())
-	require.NoError(d.t, err)
-	catalog, err := tenancy.OpenCatalog(context.Background(), tenancy.CatalogConfig{
-		Pool: d.Control, Listen: listen, Log: zaptest.NewLogger(d.t),
+	require.NoError(d.tb, err)
+	catalog, err := tenancy.OpenCatalog(d.tb.Context(), tenancy.CatalogConfig{
+		Pool: d.Control, Listen: listen, Log: zaptest.NewLogger(d.tb),
 	})
-	require.NoError(d.t, err)
-	d.t.Cleanup(catalog.Close)
+	require.NoError(d.tb, err)
+	d.tb.Cleanup(catalog.Close)
 	return catalog
 }
 
-func pool(ctx context.Context, t testing.TB, cfg *pgx.ConnConfig) *pgxpool.Pool {
-	t.Helper()
+// pool outlives the test's own context, as cleanups may need it, and is closed after them.
+func pool(tb testing.TB, cfg *pgx.ConnConfig) *pgxpool.Pool {
+	tb.Helper()
 	poolConfig, err := pgxpool.ParseConfig("")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	poolConfig.ConnConfig = cfg
 	poolConfig.MaxConns = 8
-	p, err := pgxpool.NewWithConfig(ctx, poolConfig)
-	require.NoError(t, err)
-	t.Cleanup(p.Close)
+	p, err := pgxpool.NewWithConfig(context.WithoutCancel(tb.Context()), poolConfig)
+	require.NoError(tb, err)
+	tb.Cleanup(p.Close)
 	return p
 }
 
 // templateKey changes with whatever the template is made of.
-func templateKey(t testing.TB) string {
-	t.Helper()
-	key := "rowhouse control plane, river"
-	for _, fsys := range []fs.FS{migrations.Control()} {
-		require.NoError(t, fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			text, err := fs.ReadFile(fsys, path)
-			key += "\n" + path + "\n" + string(text)
+func templateKey(tb testing.TB) string {
+	tb.Helper()
+	var key strings.Builder
+	key.WriteString("rowhouse control plane, river")
+	files := migrations.Control()
+	require.NoError(tb, fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
 			return err
-		}))
-	}
-	return key + jobqueue.SchemaKey()
+		}
+		text, err := fs.ReadFile(files, path)
+		key.WriteString("\n" + path + "\n" + string(text))
+		return err
+	}))
+	key.WriteString(jobqueue.SchemaKey())
+	return key.String()
 }
 
 func buildTemplate(ctx context.Context, adminURL string) error {
@@ -166,31 +171,34 @@ func buildTemplate(ctx context.Context, adminURL string) error {
 			return err
 		}
 	}
-	if _, err = conn.Exec(ctx, fmt.Sprintf("alter database %s owner to %s", pgx.Identifier{conn.Config().Database}.Sanitize(), owner)); err != nil {
+	// Databases are named by this package, of letters, digits and underscores.
+	if _, err = conn.Exec(ctx, "alter database "+conn.Config().Database+" owner to "+owner); err != nil {
 		return err
 	}
 	logins, err := tenancy.NewLogins(asOwner(adminURL), Secret, rolePrefix)
 	if err != nil {
 		return err
 	}
-	return tenancy.MigrateControl(ctx, logins, func(ctx context.Context) error { return jobqueue.MigrateAs(ctx, logins) })
+	return tenancy.MigrateControl(ctx, tenancy.ControlMigration{
+		Logins: logins, Then: func(ctx context.Context) error { return jobqueue.MigrateAs(ctx, logins) },
+	})
 }
 
 // takeOver repeats what a clone does not inherit: the database's owner and its grants.
-func takeOver(t testing.TB, adminURL string) {
-	t.Helper()
-	ctx := context.Background()
+func takeOver(tb testing.TB, adminURL string) {
+	tb.Helper()
+	ctx := tb.Context()
 	conn, err := pgx.Connect(ctx, adminURL)
-	require.NoError(t, err)
-	defer conn.Close(ctx) //nolint:errcheck // Only used up to here.
-	db := pgx.Identifier{conn.Config().Database}.Sanitize()
+	require.NoError(tb, err)
+	defer conn.Close(ctx)        //nolint:errcheck // Only used up to here.
+	db := conn.Config().Database // See buildTemplate.
 	for _, sql := range []string{
 		"alter database " + db + " owner to " + owner,
 		"revoke all on database " + db + " from public",
 		fmt.Sprintf("grant connect on database %s to %s_control, %s_cell_01", db, rolePrefix, rolePrefix),
 	} {
 		_, err = conn.Exec(ctx, sql)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 	}
 }
 

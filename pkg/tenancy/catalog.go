@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,8 @@ const (
 	gather = 10 * time.Millisecond
 	// gatherMost is the number of changed tenants above which everything is read again.
 	gatherMost = 500
+	// overflowEvery is the least time between two readings of everything because too many changed.
+	overflowEvery = 500 * time.Millisecond
 	// reconnectEvery is the pause between attempts to listen again.
 	reconnectEvery = 250 * time.Millisecond
 )
@@ -49,6 +53,7 @@ type CatalogConfig struct {
 // in any case. A forged notification only makes the catalog read a row.
 type Catalog struct {
 	cfg    CatalogConfig
+	reads  sync.Mutex // held from reading the table to showing what was read, so that no older read overwrites a newer one
 	mu     sync.RWMutex
 	byID   map[string]Tenant
 	bySlug map[string]string // slug to id
@@ -186,13 +191,22 @@ func (c *Catalog) follow(ctx context.Context, conn *pgx.Conn) {
 
 // followOn refreshes as conn tells, until that fails.
 func (c *Catalog) followOn(ctx context.Context, conn *pgx.Conn) error {
+	readAllAt := time.Now().Add(fullEvery)
 	for {
-		ids, err := waitForChanges(ctx, conn)
+		ids, err := waitForChanges(ctx, conn, readAllAt)
 		switch {
 		case err != nil:
 			return err
-		case len(ids) == 0 || len(ids) > gatherMost:
+		case len(ids) > gatherMost || !time.Now().Before(readAllAt):
+			if wait := overflowEvery - time.Since(readAllAt.Add(-fullEvery)); wait > 0 {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(wait):
+				}
+			}
 			err = c.readAll(ctx)
+			readAllAt = time.Now().Add(fullEvery)
 		default:
 			err = c.readSome(ctx, ids)
 		}
@@ -202,12 +216,12 @@ func (c *Catalog) followOn(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// waitForChanges gives the ids of changed tenants, or none when it is time to read everything.
-func waitForChanges(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+// waitForChanges gives the ids of changed tenants, at the latest at the deadline. Anybody may notify: nothing that comes in moves a
+// deadline, and what is collected is bounded.
+func waitForChanges(ctx context.Context, conn *pgx.Conn, deadline time.Time) ([]string, error) {
 	ids := map[string]struct{}{}
-	wait := fullEvery
-	for {
-		waitCtx, cancel := context.WithTimeout(ctx, wait)
+	for len(ids) <= gatherMost && time.Now().Before(deadline) {
+		waitCtx, cancel := context.WithDeadline(ctx, deadline)
 		notification, err := conn.WaitForNotification(waitCtx)
 		cancel()
 		if err != nil {
@@ -216,24 +230,22 @@ func waitForChanges(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 			}
 			break // Quiet for as long as we cared to wait.
 		}
-		if ValidID(notification.Payload) { // Whatever else somebody notifies is none of ours.
-			ids[notification.Payload] = struct{}{}
+		if !ValidID(notification.Payload) { // Whatever else somebody notifies is none of ours.
+			continue
 		}
-		if len(ids) > gatherMost {
-			break
+		if len(ids) == 0 {
+			if soon := time.Now().Add(gather); soon.Before(deadline) {
+				deadline = soon
+			}
 		}
-		if len(ids) > 0 {
-			wait = gather
-		}
+		ids[notification.Payload] = struct{}{}
 	}
-	list := make([]string, 0, len(ids))
-	for id := range ids {
-		list = append(list, id)
-	}
-	return list, nil
+	return slices.Collect(maps.Keys(ids)), nil
 }
 
 func (c *Catalog) readAll(ctx context.Context) error {
+	c.reads.Lock()
+	defer c.reads.Unlock()
 	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted'")
 	if err != nil {
 		return err
@@ -250,6 +262,8 @@ func (c *Catalog) readAll(ctx context.Context) error {
 }
 
 func (c *Catalog) readSome(ctx context.Context, ids []string) error {
+	c.reads.Lock()
+	defer c.reads.Unlock()
 	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted' and id = any($1)", ids)
 	if err != nil {
 		return err

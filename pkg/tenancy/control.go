@@ -19,11 +19,22 @@ import (
 // firstCell is the cell that new tenants join.
 const firstCell = 1
 
+// ControlMigration says what [MigrateControl] works on.
+type ControlMigration struct {
+	// Logins is how to connect. Required, with a login secret.
+	Logins *Logins
+	// ResetLogins gives roles that were made with another login secret passwords of this one. Without it they are refused.
+	ResetLogins bool
+	// Then runs at the end, under the same lock: for River's schema. Required.
+	Then func(ctx context.Context) error
+}
+
 // MigrateControl makes or updates all that stands outside the tenants' schemas, as the owner: the login roles and their passwords, the
-// database's and the catalog's grants, and the catalog's tables. more runs under the same lock, for River's schema.
+// database's and the catalog's grants, and the catalog's tables.
 //
 // It is safe to repeat, and processes that call it at once take turns.
-func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.Context) error) error {
+func MigrateControl(ctx context.Context, m ControlMigration) error {
+	logins := m.Logins
 	if logins.secret == "" {
 		return apperr.New(apperr.Invalid, "database.login_secret is not set: the login roles' passwords derive from it; "+
 			"make one with `openssl rand -base64 32`")
@@ -40,7 +51,7 @@ func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.C
 	if err = tenantschema.Lock(ctx, conn, "rowhouse.control"); err != nil {
 		return err
 	}
-	if err = makeLogins(ctx, conn, logins); err != nil {
+	if err = makeLogins(ctx, conn, m); err != nil {
 		return explainOwner(err)
 	}
 	if _, err = conn.Exec(ctx, "create schema if not exists rowhouse"); err != nil {
@@ -54,7 +65,7 @@ func MigrateControl(ctx context.Context, logins *Logins, more func(ctx context.C
 			return explainOwner(fmt.Errorf("grant: %w", err))
 		}
 	}
-	return more(ctx)
+	return m.Then(ctx)
 }
 
 // explainOwner says which right the owner lacks, when that is what err means.
@@ -66,29 +77,56 @@ func explainOwner(err error) error {
 }
 
 // makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
-func makeLogins(ctx context.Context, conn *pgx.Conn, logins *Logins) error {
-	for role, inherit := range map[string]string{logins.Control(): "inherit", logins.Cell(firstCell): "noinherit"} {
-		verifier, err := logins.verifier(role)
+func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
+	for role, inherit := range map[string]string{m.Logins.Control(): "inherit", m.Logins.Cell(firstCell): "noinherit"} {
+		verifier, err := m.Logins.verifier(role)
 		if err != nil {
 			return err
 		}
+		// The verifier has no quote in it: base64, digits, $ and :. Roles belong to the whole server: another database's migration may make
+		// the same one at the same moment.
 		name := pgx.Identifier{role}.Sanitize()
-		// Roles belong to the whole server: another database's migration may make the same one at the same moment.
-		if _, err = conn.Exec(ctx, "create role "+name); err != nil && !sqlState(err, "42710", "23505") {
+		attributes := " login " + inherit + " password '" + verifier + "'"
+		_, err = conn.Exec(ctx, "create role "+name+attributes)
+		if err == nil {
+			continue
+		}
+		if !sqlState(err, "42710", "23505") {
 			return fmt.Errorf("create role %s: %w", role, err)
 		}
-		var super bool
-		if err = conn.QueryRow(ctx, "select rolsuper from pg_catalog.pg_roles where rolname = $1", role).Scan(&super); err != nil {
-			return fmt.Errorf("read role %s: %w", role, err)
+		if err = mayChange(ctx, conn, m, role); err != nil {
+			return err
 		}
-		if super {
-			return apperr.New(apperr.Refused, "the role %s is a superuser: choose another database.role_prefix", role)
-		}
-		// The verifier has no quote in it: base64, digits, $ and :.
-		alter := "alter role " + name + " login " + inherit + " password '" + verifier + "'"
-		if _, err = conn.Exec(ctx, alter); err != nil && !sqlState(err, "XX000") { // "tuple concurrently updated": to the same values
+		if _, err = conn.Exec(ctx, "alter role "+name+attributes); err != nil && !sqlState(err, "XX000") { // "tuple concurrently updated": to the same values
 			return fmt.Errorf("set up role %s: %w", role, err)
 		}
+	}
+	return nil
+}
+
+// mayChange refuses to touch a role that is not one of ours, or whose password is of another secret: processes log in with that.
+func mayChange(ctx context.Context, conn *pgx.Conn, m ControlMigration, role string) error {
+	var super bool
+	if err := conn.QueryRow(ctx, "select rolsuper from pg_catalog.pg_roles where rolname = $1", role).Scan(&super); err != nil {
+		return fmt.Errorf("read role %s: %w", role, err)
+	}
+	if super {
+		return apperr.New(apperr.Refused, "the role %s is a superuser: choose another database.role_prefix", role)
+	}
+	if m.ResetLogins {
+		return nil
+	}
+	cfg, err := m.Logins.As(role)
+	if err != nil {
+		return err
+	}
+	probe, err := pgx.ConnectConfig(ctx, cfg)
+	if sqlState(err, "28P01") {
+		return apperr.Wrap(err, apperr.Refused, "the role %s was made with another database.login_secret: give that one, or "+
+			"`rowhouse migrate up --reset-logins`, which locks out all processes that run with it", role)
+	}
+	if err == nil { // Any other failure is not about the password; this database may not let the role in yet.
+		return probe.Close(ctx)
 	}
 	return nil
 }

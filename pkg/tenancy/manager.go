@@ -44,15 +44,28 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 // Target is the schema version that this program brings tenants to.
 func (m *Manager) Target() int64 { return m.cfg.Provisioner.Target() }
 
-// Get finds a tenant by slug or id: the living one, else the one deleted last. [apperr.NotFound] if there is none.
+// Get finds a tenant by what an operator typed: the slug of a living one, else an id, else the slug of the one deleted last.
+// [apperr.NotFound] if there is none. No tenant may have the id of another as its slug, so one is never taken for the other.
 func (m *Manager) Get(ctx context.Context, slugOrID string) (Tenant, error) {
-	tenants, err := readTenants(ctx, m.cfg.Pool,
-		"where slug = $1 or id = $1 order by state = 'deleted', deleted_at desc limit 1", slugOrID)
+	tenants, err := readTenants(ctx, m.cfg.Pool, `where slug = $1 or id = $1
+		order by slug = $1 and state <> 'deleted' desc, id = $1 desc, deleted_at desc limit 1`, slugOrID)
 	if err != nil {
 		return Tenant{}, err
 	}
 	if len(tenants) == 0 {
 		return Tenant{}, m.notFound(ctx, slugOrID)
+	}
+	return tenants[0], nil
+}
+
+// byID finds a tenant by its id alone.
+func (m *Manager) byID(ctx context.Context, id string) (Tenant, error) {
+	tenants, err := readTenants(ctx, m.cfg.Pool, "where id = $1", id)
+	if err != nil {
+		return Tenant{}, err
+	}
+	if len(tenants) == 0 {
+		return Tenant{}, apperr.New(apperr.NotFound, "there is no tenant with the id %q", id)
 	}
 	return tenants[0], nil
 }
@@ -149,8 +162,12 @@ func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	err = session.Create(ctx, schema, m.cfg.Logins.Cell(firstCell),
 		func(ctx context.Context, tx pgx.Tx) error { return m.claim(ctx, tx, t.ID, n) },
 		func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
-			_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2, state = case when $3 then 'ready' else state end
-				where id = $1`, t.ID, version, done)
+			tag, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2, state = case when $3 then 'ready' else state end
+				where id = $1 and state = 'provisioning'`, t.ID, version, done)
+			if err == nil && tag.RowsAffected() == 0 {
+				err = apperr.New(apperr.Conflict, "the tenant %q was changed by somebody else while it was made: see `rowhouse tenant show %s`",
+					n.Slug, n.Slug)
+			}
 			return err
 		})
 	if errors.Is(err, errClaimed) { // Somebody else was faster, and is done.
@@ -161,7 +178,7 @@ func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	if err != nil {
 		return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
 	}
-	t, err = m.Get(ctx, t.ID)
+	t, err = m.byID(ctx, t.ID)
 	return t, err == nil, err
 }
 
@@ -169,6 +186,9 @@ func alreadyThere(t Tenant, n NewTenant) (Tenant, bool, error) {
 	if n.Name != "" && n.Name != t.Name {
 		return Tenant{}, false, apperr.New(apperr.Conflict, "the subdomain %q belongs to the tenant %q already: choose another", n.Slug, t.Name).
 			WithField("slug", "is taken")
+	}
+	if t.State == StateArchived || t.State == StateQuarantined {
+		return Tenant{}, false, apperr.New(apperr.Conflict, "the tenant %q is there already, and %s: see `rowhouse tenant show %s`", n.Slug, t.State, n.Slug)
 	}
 	return t, false, nil
 }
@@ -208,6 +228,13 @@ func (m *Manager) claim(ctx context.Context, tx pgx.Tx, id string, n NewTenant) 
 		}
 		return nil
 	}
+	var isID bool
+	if err = tx.QueryRow(ctx, "select exists (select from rowhouse.tenants where id = $1)", n.Slug).Scan(&isID); err != nil {
+		return fmt.Errorf("compare slug with ids: %w", err)
+	}
+	if isID { // Operators name tenants by either: one could be taken for the other.
+		return apperr.New(apperr.Conflict, "the subdomain %q is the id of a tenant: choose another", n.Slug).WithField("slug", "is taken")
+	}
 	var freeAt *time.Time
 	err = tx.QueryRow(ctx, `select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted'`,
 		n.Slug, m.cfg.SlugQuarantine).Scan(&freeAt)
@@ -236,20 +263,25 @@ func (m *Manager) Suspend(ctx context.Context, slug, reason string) (Tenant, err
 	if utf8.RuneCountInString(reason) > 500 || strings.ContainsFunc(reason, unicode.IsControl) {
 		return Tenant{}, apperr.New(apperr.Invalid, "the reason must have at most 500 characters, on one line").WithField("reason", "is too long")
 	}
-	return m.change(ctx, slug, StateSuspended, reason, StateReady, StateSuspended)
-}
-
-// Resume lets a suspended tenant be served again. A tenant that is ready stays so.
-func (m *Manager) Resume(ctx context.Context, slug string) (Tenant, error) {
-	return m.change(ctx, slug, StateReady, "", StateSuspended, StateReady)
-}
-
-// change moves a tenant to a state if it is in one of those that lead there.
-func (m *Manager) change(ctx context.Context, slug string, to State, reason string, from ...State) (Tenant, error) {
 	t, err := m.Get(ctx, slug)
 	if err != nil {
 		return Tenant{}, err
 	}
+	// From migrating too: it is served, and its migration leaves a suspended tenant suspended.
+	return m.change(ctx, t, StateSuspended, reason, StateReady, StateMigrating, StateSuspended)
+}
+
+// Resume lets a suspended tenant be served again. A tenant that is ready stays so.
+func (m *Manager) Resume(ctx context.Context, slug string) (Tenant, error) {
+	t, err := m.Get(ctx, slug)
+	if err != nil {
+		return Tenant{}, err
+	}
+	return m.change(ctx, t, StateReady, "", StateSuspended, StateReady)
+}
+
+// change moves a tenant to a state if it is in one of those that lead there.
+func (m *Manager) change(ctx context.Context, t Tenant, to State, reason string, from ...State) (Tenant, error) {
 	allowed := make([]string, len(from))
 	for i, s := range from {
 		allowed[i] = string(s)
@@ -257,9 +289,9 @@ func (m *Manager) change(ctx context.Context, slug string, to State, reason stri
 	tag, err := m.cfg.Pool.Exec(ctx, "update rowhouse.tenants set state = $2, state_reason = $3 where id = $1 and state = any($4)",
 		t.ID, string(to), reason, allowed)
 	if err != nil {
-		return Tenant{}, fmt.Errorf("set state of %s: %w", slug, err)
+		return Tenant{}, fmt.Errorf("set state of %s: %w", t.Slug, err)
 	}
-	if t, err = m.Get(ctx, t.ID); err != nil {
+	if t, err = m.byID(ctx, t.ID); err != nil {
 		return Tenant{}, err
 	}
 	if tag.RowsAffected() == 0 {
@@ -276,7 +308,7 @@ func (m *Manager) Delete(ctx context.Context, slug string) (Tenant, error) {
 	if err != nil || t.State == StateDeleted {
 		return t, err
 	}
-	t, err = m.change(ctx, t.ID, StateArchived, "deletion", StateReady, StateSuspended, StateProvisioning, StateQuarantined,
+	t, err = m.change(ctx, t, StateArchived, "deletion", StateReady, StateSuspended, StateProvisioning, StateQuarantined,
 		StateMigrating, StateArchived)
 	if err != nil {
 		return Tenant{}, err
@@ -297,5 +329,5 @@ func (m *Manager) Delete(ctx context.Context, slug string) (Tenant, error) {
 	if err != nil {
 		return Tenant{}, fmt.Errorf("drop tenant %s: %w", t.Slug, err)
 	}
-	return m.Get(ctx, t.ID)
+	return m.byID(ctx, t.ID)
 }

@@ -116,7 +116,7 @@ func (m *Manager) migrateOne(ctx context.Context, pool *sessions, t Tenant) Migr
 		pool.close()
 	}
 	result.Duration = time.Since(started)
-	if fresh, err := m.Get(context.WithoutCancel(ctx), t.ID); err == nil {
+	if fresh, err := m.byID(context.WithoutCancel(ctx), t.ID); err == nil {
 		result.Tenant, result.To = fresh, fresh.SchemaVersion
 	}
 	return result
@@ -127,7 +127,9 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 	if err != nil {
 		return err
 	}
+	began := false // Files outside a transaction: by this call, not by another that holds the schema's lock.
 	err = session.Migrate(ctx, t.Schema, func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
+		began = began || !done
 		// Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout.
 		_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2,
 			state_reason = case when state = 'suspended' then state_reason else '' end,
@@ -135,10 +137,10 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 			where id = $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')`, t.ID, version, done)
 		return err
 	})
-	if err == nil {
-		return nil
+	if err == nil || !began {
+		return err
 	}
-	// Seen as migrating, it has run files outside a transaction, which may have done half their work: nobody should meet it unawares.
+	// Files outside a transaction may have done half their work: nobody should meet the tenant unawares.
 	_, quarantineErr := m.cfg.Pool.Exec(context.WithoutCancel(ctx), `update rowhouse.tenants set state = 'quarantined', state_reason = $2
 		where id = $1 and state = 'migrating'`, t.ID, "migration failed: "+err.Error())
 	return errors.Join(err, quarantineErr)

@@ -1,0 +1,91 @@
+package tenantschema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// refusedWords begin statements that change the session, where the next tenant would find what they left, or the transaction, which
+// belongs to the scope.
+func refusedWords() []string {
+	return []string{
+		"abort", "begin", "close", "commit", "deallocate", "declare", "discard", "end", "execute", "listen", "load", "move", "prepare",
+		"release", "reset", "rollback", "savepoint", "start", "unlisten",
+	}
+}
+
+// lastingWords are parts of statements that may leave something in the session although nothing in their form says so.
+func lastingWords() []string {
+	return []string{"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed"}
+}
+
+// inspect looks at the form of a statement. It refuses what only a mistake would send through a scope. lasting says that the statement
+// may leave something behind in the session, so that the connection is not to serve another tenant.
+//
+// It is a guard against carelessness and no wall: SQL can be written so that this does not see what it does.
+func inspect(sql string) (lasting bool, err error) {
+	words := firstWords(sql)
+	switch {
+	case words[0] == "set" && !localSetting(words):
+		return false, fmt.Errorf("tenantschema: %q is refused: a scope sets role and path itself, and no setting may outlive the transaction: "+
+			"use SET LOCAL inside InTx", strings.ToUpper(words[0]+" "+words[1]))
+	case slices.Contains(refusedWords(), words[0]):
+		return false, fmt.Errorf("tenantschema: %q is refused: a session serves many tenants, and its transactions belong to the scope: "+
+			"use InTx, and Tx.Begin for a savepoint", strings.ToUpper(words[0]))
+	case words[0] == "do" || words[0] == "call":
+		return true, nil
+	}
+	lower := strings.ToLower(sql)
+	return slices.ContainsFunc(lastingWords(), func(word string) bool { return strings.Contains(lower, word) }), nil
+}
+
+// localSetting reports whether a SET ends with the transaction and leaves role and path alone.
+func localSetting(words [3]string) bool {
+	switch words[1] {
+	case "constraints", "transaction":
+		return true
+	case "local":
+		return !slices.Contains([]string{"role", "search_path", "session", "schema"}, words[2])
+	}
+	return false
+}
+
+// firstWords gives the first three words of a statement in lower case, comments left out.
+func firstWords(sql string) (words [3]string) {
+	for i := range words {
+		sql = skipBlank(sql)
+		end := strings.IndexFunc(sql, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '_' })
+		if end < 0 {
+			end = len(sql)
+		}
+		words[i], sql = strings.ToLower(sql[:end]), sql[end:]
+	}
+	return words
+}
+
+// skipBlank cuts white space, empty statements and comments, nested ones too, from the front.
+func skipBlank(sql string) string {
+	for {
+		sql = strings.TrimLeft(sql, " \t\r\n\f\v;")
+		switch {
+		case strings.HasPrefix(sql, "--"):
+			_, sql, _ = strings.Cut(sql, "\n")
+		case strings.HasPrefix(sql, "/*"):
+			depth, i := 1, 2
+			for depth > 0 && i < len(sql) {
+				switch {
+				case strings.HasPrefix(sql[i:], "/*"):
+					depth, i = depth+1, i+2
+				case strings.HasPrefix(sql[i:], "*/"):
+					depth, i = depth-1, i+2
+				default:
+					i++
+				}
+			}
+			sql = sql[i:]
+		default:
+			return sql
+		}
+	}
+}
