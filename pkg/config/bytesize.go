@@ -40,13 +40,14 @@ func ParseByteSize(s string) (ByteSize, error) {
 		}
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
+	count := ByteSize(n)
 	switch {
-	case errors.Is(err, strconv.ErrRange), err == nil && n > uint64(math.MaxInt64/unit):
+	case errors.Is(err, strconv.ErrRange), err == nil && count > math.MaxInt64/unit:
 		return 0, errors.New("is too large a size")
 	case err != nil:
 		return 0, errors.New("must be a size in bytes, such as 1MiB, 32KiB or 4096")
 	}
-	return ByteSize(n) * unit, nil //nolint:gosec // n has 63 bits, and the product has been checked.
+	return count * unit, nil
 }
 
 // String gives the size in the largest unit that divides it, plain bytes if none does.

@@ -27,8 +27,8 @@ func TestByteSize(t *testing.T) {
 		_, err := config.ParseByteSize(raw)
 		require.Error(t, err, raw)
 	}
-	for size, want := range map[config.ByteSize]string{
-		0: "0", 1: "1", 1000: "1000", 1024: "1KiB", 1025: "1025", 1 << 20: "1MiB", 3 << 19: "1536KiB", 5 << 30: "5GiB", 1 << 50: "1024TiB",
+	for want, size := range map[string]config.ByteSize{
+		"0": 0, "1": 1, "1000": 1000, "1KiB": 1024, "1025": 1025, "1MiB": 1 << 20, "1536KiB": 3 << 19, "5GiB": 5 << 30, "1024TiB": 1 << 50,
 	} {
 		require.Equal(t, want, size.String())
 	}

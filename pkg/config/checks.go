@@ -52,6 +52,16 @@ func showBound(v any) string {
 	return fmt.Sprint(v)
 }
 
+// minWorkers is one for each queue of package jobqueue, which refuses fewer.
+const minWorkers = 3
+
+func enoughWorkers(n int) error {
+	if n < minWorkers {
+		return fmt.Errorf("must be %d or more: each of the job queue's %d queues needs a worker of its own", minWorkers, minWorkers)
+	}
+	return nil
+}
+
 func oneOf(allowed ...string) func(string) error {
 	return func(s string) error {
 		if slices.Contains(allowed, s) {
@@ -131,7 +141,7 @@ func checkDatabaseURL(raw string) error {
 	if raw == "" {
 		return nil
 	}
-	const form = "postgres://user:password@host:5432/database"
+	const form = "postgres://user:password@host:5432/database" //nolint:gosec // Says what one looks like; nobody's password.
 	rest, ok := strings.CutPrefix(raw, "postgres://")
 	if !ok {
 		rest, ok = strings.CutPrefix(raw, "postgresql://")

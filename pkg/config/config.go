@@ -93,7 +93,7 @@ func (c Config) RequireLoginSecret() error {
 func (c Config) Validate() error {
 	var problems []Problem
 	bad := map[string]bool{}
-	for _, k := range c.table() {
+	for _, k := range tableOf(&c) {
 		if err := k.check(); err != nil {
 			bad[k.name] = true
 			problems = append(problems, Problem{Key: k.name, Value: k.show(), Message: err.Error()})

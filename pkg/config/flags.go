@@ -25,7 +25,7 @@ func (v *flagValue) Set(raw string) error {
 // BindFlags adds the flags of keys to fs, for example those of "data_dir" and "server.addr", so that each command shows the flags that it
 // uses. Like pflag it panics over a mistake of the program: a key that is not in the table or has no flag.
 func BindFlags(fs *pflag.FlagSet, keys ...string) {
-	table := new(Config).table()
+	table := tableOf(new(Config))
 	for _, name := range keys {
 		k, ok := find(table, name)
 		if !ok || k.flag == "" {

@@ -42,8 +42,8 @@ func sections() map[string]string {
 	}
 }
 
-// table is the one place where a key is written down. Its rows read and write c.
-func (c *Config) table() []key {
+// tableOf gives the one place where a key is written down. Its rows read and write c.
+func tableOf(c *Config) []key {
 	return []key{
 		{
 			name: "data_dir", flag: "data-dir", def: ".rowhouse",
@@ -164,20 +164,21 @@ func (c *Config) table() []key {
 		{
 			name: "database.control_conns", def: "8",
 			usage:   "most connections that this process holds for catalog and job queue",
-			why:     "They come on top of max_conns. The job queue keeps one of them for listening.",
+			why:     "They come on top of max_conns. One more, on top of these, listens for changes of the catalog.",
 			setting: number(&c.Database.ControlConns, within(2, 10_000)),
 		},
 
 		{
 			name: "jobs.workers", def: "20",
-			usage:   "most jobs that this process works at once, over all queues",
-			why:     "A job that uses its tenant's data holds a connection of database.max_conns while it does.",
-			setting: number(&c.Jobs.Workers, within(1, 10_000)),
+			usage: "most jobs that this process works at once, over all queues",
+			why: "3 or more. A quarter of them is for critical jobs and a quarter for bulk ones, so that neither waits for the other. A job that\n" +
+				"uses its tenant's data holds a connection of database.max_conns while it does.",
+			setting: number(&c.Jobs.Workers, enoughWorkers, within(minWorkers, 10_000)),
 		},
 		{
 			name: "jobs.poll_interval", def: "100ms",
-			usage:   "how often the queue is asked for jobs when no notification comes",
-			why:     "New jobs are announced and usually start within milliseconds; polling finds what was announced in vain.",
+			usage:   "how often an idle queue is asked for jobs",
+			why:     "The longest that a new job waits while a worker is free, because workers ask and are not called. Longer spares the database.",
 			setting: duration(&c.Jobs.PollInterval, within(time.Millisecond, time.Hour)),
 		},
 		{
@@ -221,7 +222,7 @@ type conflict struct {
 func (c Config) conflicts(bad map[string]bool) []Problem {
 	s := c.Server
 	shown := map[string]string{}
-	for _, k := range c.table() {
+	for _, k := range tableOf(&c) {
 		shown[k.name] = k.show()
 	}
 	var problems []Problem

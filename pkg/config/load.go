@@ -46,7 +46,7 @@ type loader struct {
 // [*Error] with all of it.
 func Load(opts LoadOptions) (Config, Sources, error) {
 	var cfg Config
-	l := &loader{table: cfg.table(), merged: koanf.New(delimiter), sources: Sources{}}
+	l := &loader{table: tableOf(&cfg), merged: koanf.New(delimiter), sources: Sources{}}
 	err := errors.Join(
 		l.defaults(),
 		l.file(opts),

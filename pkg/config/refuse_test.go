@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,12 +14,18 @@ func TestUnknownKeys(t *testing.T) {
 	t.Parallel()
 	const unknown = "there is no such key"
 	for _, test := range []struct{ name, file, want string }{
-		{"misspelt key", "server:\n  adress: x\n", "server.adress (file rowhouse.yaml:2): " + unknown + "; did you mean server.addr?"},
-		{"key out of its section", "request_timeout: 3s\n", "request_timeout (file rowhouse.yaml:1): " + unknown + "; did you mean server.request_timeout?"},
-		{"dash for underscore", "server:\n  admin-addr: x\n", "server.admin-addr (file rowhouse.yaml:2): " + unknown + "; did you mean server.admin_addr?"},
+		{"misspelt key", "server:\n  adr: x\n", "server.adr (file rowhouse.yaml:2): " + unknown + "; did you mean server.addr?"},
+		{
+			"key out of its section", "request_timeout: 3s\n",
+			"request_timeout (file rowhouse.yaml:1): " + unknown + "; did you mean server.request_timeout?",
+		},
+		{
+			"dash for underscore", "server:\n  admin-addr: x\n",
+			"server.admin-addr (file rowhouse.yaml:2): " + unknown + "; did you mean server.admin_addr?",
+		},
 		{"misspelt section", "servers:\n  addr: :1\n", "servers (file rowhouse.yaml:1): " + unknown + "; did you mean server?"},
 		{"nothing like it", "colour_of_the_door: red\n", "colour_of_the_door (file rowhouse.yaml:1): " + unknown},
-		{"null does not hide it", "server:\n  adress:\n", "server.adress (file rowhouse.yaml:2): " + unknown + "; did you mean server.addr?"},
+		{"null does not hide it", "server:\n  adr:\n", "server.adr (file rowhouse.yaml:2): " + unknown + "; did you mean server.addr?"},
 		{"merge keys are none", "<<: {data_dir: x}\n", "<< (file rowhouse.yaml:1): " + unknown},
 		{"twice", "data_dir: a\n\ndata_dir: b\n", "data_dir (file rowhouse.yaml:3): is here a second time; the first is on line 1"},
 		{"section as value", "server: :8080\n", "server (file rowhouse.yaml:1): is a section: its keys go below it, indented"},
@@ -67,6 +72,7 @@ func TestBadValues(t *testing.T) {
 		duration = "must be a duration with a unit, such as 500ms, 30s or 720h"
 		bytes    = "must be a size in bytes, such as 1MiB, 32KiB or 4096"
 		reserved = "must have reserved characters of user and password percent-encoded: @ is %40, / is %2F, ? is %3F"
+		workers  = "must be 3 or more: each of the job queue's 3 queues needs a worker of its own"
 		prefix   = "must be a letter and up to 30 more letters, digits or underscores, all lower-case"
 	)
 	for _, test := range []struct{ name, value, message string }{
@@ -95,7 +101,9 @@ func TestBadValues(t *testing.T) {
 		{"DATABASE_MAX_CONNS", "0", "must be between 1 and 10000"},
 		{"DATABASE_MAX_CONNS", "many", "must be a whole number"},
 		{"DATABASE_CONTROL_CONNS", "1", "must be between 2 and 10000"},
-		{"JOBS_WORKERS", "10001", "must be between 1 and 10000"},
+		{"JOBS_WORKERS", "0", workers},
+		{"JOBS_WORKERS", "2", workers},
+		{"JOBS_WORKERS", "10001", "must be between 3 and 10000"},
 		{"JOBS_POLL_INTERVAL", "1us", "must be between 1ms and 1h"},
 		{"LOG_LEVEL", "warning", "must be debug, info, warn or error; did you mean warn?"},
 		{"LOG_FORMAT", "xml", "must be auto, json or console"},
@@ -159,7 +167,7 @@ func TestBadValues(t *testing.T) {
 func TestAllProblemsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, layers{
-		file:  "server:\n  adress: x\n  read_timeout: soon\njobs:\n  workers: none\n",
+		file:  "server:\n  adr: x\n  read_timeout: soon\njobs:\n  workers: none\n",
 		env:   []string{"ROWHOUSE_DATABASE_LOGIN_SECRET=hunter2", "ROWHOUSE_LOGLEVEL=info"},
 		flags: []string{"--addr", "nowhere"},
 	})
@@ -178,7 +186,7 @@ func TestValidate(t *testing.T) {
 	t.Parallel()
 	cfg, _, err := load(t, layers{})
 	require.NoError(t, err)
-	cfg.Jobs.Workers = 0
+	cfg.Jobs.Workers = 2
 	cfg.Server.RequestTimeout = time.Hour
 	var refused *config.Error
 	require.ErrorAs(t, cfg.Validate(), &refused)
@@ -194,7 +202,8 @@ func TestRequireLoginSecret(t *testing.T) {
 	var cfg config.Config
 	err := cfg.RequireLoginSecret()
 	require.ErrorContains(t, err, "Set ROWHOUSE_DATABASE_LOGIN_SECRET to 32 characters or more")
-	require.True(t, errors.As(err, new(*config.Error)))
+	var refused *config.Error
+	require.ErrorAs(t, err, &refused)
 	cfg.Database.LoginSecret = config.NewSecret(strings.Repeat("s", 32))
 	require.NoError(t, cfg.RequireLoginSecret())
 }

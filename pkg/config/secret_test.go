@@ -79,7 +79,8 @@ func TestNotSetPrintsAsNothing(t *testing.T) {
 	require.False(t, config.NewSecret("").IsSet())
 	require.False(t, config.NewURL("").IsSet())
 	require.Empty(t, config.NewSecret("").Reveal())
-	require.Equal(t, config.NewSecret("a"), config.NewSecret("a"))
+	one, other := config.NewSecret("a"), config.NewSecret("a")
+	require.Equal(t, one, other, "tests compare configurations")
 }
 
 func TestURLRedaction(t *testing.T) {

@@ -20,7 +20,7 @@ type Entry struct {
 
 // Entries gives all keys in the order of the documentation. Lists are separated by commas.
 func Entries(cfg Config, sources Sources) []Entry {
-	table := cfg.table()
+	table := tableOf(&cfg)
 	entries := make([]Entry, len(table))
 	for i, k := range table {
 		flag := k.flag
@@ -50,7 +50,7 @@ func ExampleYAML() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
 	section := ""
-	for _, k := range new(Config).table() {
+	for _, k := range tableOf(new(Config)) {
 		b.WriteByte('\n')
 		indent, word := "", k.name
 		if in, below, ok := strings.Cut(k.name, delimiter); ok {

@@ -77,7 +77,8 @@ func TestEntries(t *testing.T) {
 // FuzzFile: whatever the file holds, it is read or refused, never a panic.
 func FuzzFile(f *testing.F) {
 	for _, seed := range []string{
-		config.ExampleYAML(), "server: &a {addr: *a}\n", "a: &a [*a]\n", "server: {trusted_proxies: [1, ~, 2]}\n", "? [a]\n: b\n", "&a *a", "---\n---\n",
+		config.ExampleYAML(), "server: &a {addr: *a}\n", "a: &a [*a]\n", "server: {trusted_proxies: [1, ~, 2]}\n", "? [a]\n: b\n",
+		"&a *a", "---\n---\n",
 	} {
 		f.Add(seed)
 	}

@@ -22,7 +22,7 @@ func (h *handler) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	r.keyID = principal.KeyID
 	if !principal.Can(scopeFor(ctx.Method())) {
-		renderError(newProblem(http.StatusForbidden, "This key may only read. Use a key with the scope write."), c)
+		renderError(newProblem(http.StatusForbidden, readOnlyDetail), c)
 		return
 	}
 	next(ctx)

@@ -6,8 +6,8 @@
 //
 //   - The tenant comes from the host name and from nothing else. X-Forwarded-Host counts only from a configured proxy, and only its
 //     last element, which that proxy wrote; no other header chooses anything.
-//   - A host that is no tenant's (unknown, reserved, archived, malformed) gets one fixed 404, the same to the byte for every such
-//     host, path and method.
+//   - A host that is no tenant's (unknown, reserved, archived, deleted, malformed) gets one fixed 404, the same to the byte for every
+//     such host, path and method. A tenant that cannot be served now gets a 503 that asks to come back.
 //   - A key is looked up in the schema of the tenant whose host was called, so a key of one tenant is nothing at another.
 //   - Every error is an RFC 9457 problem with a fixed sentence or a message made for the caller ([apperr.Error]); causes go to the
 //     log. The two exceptions are the plain page of a suspended workspace and what net/http answers before a request exists

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -17,6 +18,9 @@ func TestDocsPage(t *testing.T) {
 	home := e.do(call{path: "/"})
 	require.Equal(t, 302, home.status)
 	require.Equal(t, "/api/docs", home.header.Get("Location"))
+	slash := e.do(call{path: "/api/docs/"})
+	require.Equal(t, 302, slash.status)
+	require.Equal(t, "/api/docs", slash.header.Get("Location"))
 
 	page := e.do(call{path: "/api/docs"})
 	require.Equal(t, 200, page.status)
@@ -51,29 +55,44 @@ func TestOpenAPI(t *testing.T) {
 	require.Equal(t, 200, a.status)
 	var doc struct {
 		OpenAPI string `json:"openapi"`
-		Info    struct{ Title, Version string }
-		Servers []struct{ URL string }
-		Paths   map[string]map[string]struct {
+		Info    struct {
+			Title   string `json:"title"`
+			Version string `json:"version"`
+		} `json:"info"`
+		Servers []struct {
+			URL string `json:"url"`
+		} `json:"servers"`
+		Paths map[string]map[string]struct {
 			OperationID string                `json:"operationId"`
 			Security    []map[string][]string `json:"security"`
 			Parameters  []struct {
-				Name, In string
-				Required bool
-				Schema   map[string]any
-			}
+				Name     string         `json:"name"`
+				In       string         `json:"in"`
+				Required bool           `json:"required"`
+				Schema   map[string]any `json:"schema"`
+			} `json:"parameters"`
 			RequestBody *struct {
-				Required bool
-				Content  map[string]any
+				Required bool           `json:"required"`
+				Content  map[string]any `json:"content"`
 			} `json:"requestBody"`
 			Responses map[string]struct {
-				Description string
-				Content     map[string]struct{ Schema map[string]any }
-			}
-		}
+				Description string `json:"description"`
+				Headers     map[string]struct {
+					Description string `json:"description"`
+				} `json:"headers"`
+				Content map[string]struct {
+					Schema  map[string]any `json:"schema"`
+					Example map[string]any `json:"example"`
+				} `json:"content"`
+			} `json:"responses"`
+		} `json:"paths"`
 		Components struct {
-			Schemas         map[string]map[string]any
-			SecuritySchemes map[string]struct{ Type, Scheme string } `json:"securitySchemes"`
-		}
+			Schemas         map[string]map[string]any `json:"schemas"`
+			SecuritySchemes map[string]struct {
+				Type   string `json:"type"`
+				Scheme string `json:"scheme"`
+			} `json:"securitySchemes"`
+		} `json:"components"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(a.body), &doc))
 	require.Regexp(t, `^3\.1\.\d+$`, doc.OpenAPI)
@@ -129,17 +148,32 @@ func TestOpenAPI(t *testing.T) {
 				}
 			}
 			for _, status := range []string{"401", "403", "422", "503", "default"} {
-				require.Equal(t, "#/components/schemas/Problem", op.Responses[status].Content["application/problem+json"].Schema["$ref"], "%s %s", where, status)
+				require.Contains(t, op.Responses, status, where)
 			}
 			for status, response := range op.Responses {
 				require.NotEmpty(t, response.Description, "%s %s", where, status)
+				if strings.HasPrefix(status, "2") {
+					require.NotContains(t, response.Content, "application/problem+json", "%s %s", where, status)
+					continue
+				}
+				// An error has one form and no other.
+				require.Len(t, response.Content, 1, "%s %s", where, status)
+				shown := response.Content["application/problem+json"]
+				require.Equal(t, "#/components/schemas/Problem", shown.Schema["$ref"], "%s %s", where, status)
+				if status != "default" {
+					require.Equal(t, status, fmt.Sprint(shown.Example["status"]), where)
+				}
+				for _, field := range []string{"type", "title", "detail", "request_id"} {
+					require.NotEmpty(t, shown.Example[field], "%s %s: %s", where, status, field)
+				}
 			}
 			require.Equal(t, method == "post" || method == "patch", op.RequestBody != nil, where)
 
 			// Without a key each of them is there and closed; with one, the router finds a handler.
 			address := strings.ReplaceAll(path, "{id}", uuid.NewString())
 			verb := strings.ToUpper(method)
-			e.refused(e.do(call{method: verb, path: address}), 401)
+			closed := e.refused(e.do(call{method: verb, path: address}), 401)
+			require.Equal(t, op.Responses["401"].Content["application/problem+json"].Example["detail"], closed.Detail)
 			want := map[string]int{"get": 200, "post": 422, "patch": 404, "delete": 404}[method]
 			if strings.Contains(path, "{id}") {
 				want = 404
@@ -154,6 +188,16 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	require.Equal(t, 11, operations)
+
+	activity := doc.Paths["/api/v1/activity"]["get"]
+	require.Equal(t, "list-activity", activity.OperationID)
+	var parameters []string
+	for _, p := range activity.Parameters {
+		parameters = append(parameters, p.Name)
+	}
+	require.ElementsMatch(t, []string{"limit", "cursor", "project_id", "subject_id"}, parameters)
+	require.Equal(t, "#/components/schemas/ListOfActivity", activity.Responses["200"].Content["application/json"].Schema["$ref"])
+	require.NotEmpty(t, activity.Responses["200"].Headers["Link"].Description)
 }
 
 func property(schema map[string]any, name string) map[string]any {

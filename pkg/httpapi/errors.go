@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -26,11 +27,20 @@ const retryAfterSeconds = "2"
 const (
 	mimeProblem     = "application/problem+json"
 	problemTypeRoot = "urn:rowhouse:problem:"
+)
+
+// Details that the OpenAPI document shows as examples too.
+const (
 	internalDetail  = "Something went wrong on our side. Quote the request id when you ask about it."
+	malformedDetail = "The body is not JSON that this address can read."
+	invalidDetail   = "Some of the input is wrong. Each entry of errors names a field and what would be right."
+	readOnlyDetail  = "This key may only read. Use a key with the scope write."
+	notJSONDetail   = "Send the body as Content-Type: " + mimeJSON + "."
+	busyDetail      = "Too busy right now. Try again in a moment."
 )
 
 // Problem is an error as the API shows it (RFC 9457).
-type Problem struct {
+type Problem struct { //nolint:errname // It is the field's term (RFC 9457), and clients see it in the OpenAPI document.
 	Type      string         `json:"type" doc:"Which kind of problem it is; stable, meant for programs." example:"urn:rowhouse:problem:not_found"`
 	Title     string         `json:"title" doc:"The kind in words." example:"Not found"`
 	Status    int            `json:"status" doc:"The HTTP status." example:"404"`
@@ -169,7 +179,7 @@ func classify(ctx context.Context, err error) *Problem {
 		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up. Try again, or ask for less at once.")
 	}
 	if errors.Is(err, tenantschema.ErrUnavailable) {
-		return newProblem(http.StatusServiceUnavailable, "Too busy right now. Try again in a moment.")
+		return newProblem(http.StatusServiceUnavailable, busyDetail)
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifySQL(e.Code)
@@ -238,9 +248,9 @@ func fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	case m.Status >= http.StatusInternalServerError:
 		detail = internalDetail
 	case m.Status == http.StatusBadRequest && len(m.Errors) > 0:
-		detail = "The body is not JSON that this address can read."
+		detail = malformedDetail
 	case m.Status == http.StatusUnprocessableEntity:
-		detail = "Some of the input is wrong. Each entry of errors names a field and what would be right."
+		detail = invalidDetail
 	}
 	p := newProblem(m.Status, detail)
 	for _, e := range m.Errors { // e.Value stays out: it would echo input into logs and caches.
@@ -256,9 +266,7 @@ func renderError(err error, c echo.Context) {
 		return
 	}
 	h := c.Response().Header()
-	for name, values := range p.headers {
-		h[name] = values
-	}
+	maps.Copy(h, p.headers)
 	h.Set(echo.HeaderContentType, mimeProblem)
 	c.Response().WriteHeader(p.Status)
 	if c.Request().Method == http.MethodHead {

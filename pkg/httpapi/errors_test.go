@@ -152,7 +152,6 @@ func TestSlowBody(t *testing.T) {
 	s := run(t, httpapi.ServerConfig{Handler: e.handler, ReadTimeout: 200 * time.Millisecond})
 	conn, err := net.Dial("tcp", s.addr)
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // Read to its end.
 	const head = "POST /api/v1/projects HTTP/1.1\r\nHost: acme.localhost\r\nContent-Length: 100\r\nAuthorization: Bearer "
 	_, err = io.WriteString(conn, head+e.acmeKey+"\r\n\r\n{")
 	require.NoError(t, err)
@@ -160,6 +159,7 @@ func TestSlowBody(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 408, resp.StatusCode)
 	require.NoError(t, resp.Body.Close())
+	require.NoError(t, conn.Close())
 	require.NoError(t, s.stop())
 }
 
@@ -283,7 +283,7 @@ func TestNoConnection(t *testing.T) {
 	} {
 		db, err := tenantschema.Open(tenantschema.Config{Connect: connect, MaxConns: 1, AcquireTimeout: 200 * time.Millisecond})
 		require.NoError(t, err)
-		defer db.Close()
+		t.Cleanup(db.Close)
 		h, err := httpapi.New(httpapi.Config{
 			BaseDomain: "localhost", Catalog: e.street, DB: db, Keys: e.keys, Workspace: e.work, Log: zap.NewNop(), Metrics: e.metrics,
 		})

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -19,17 +20,26 @@ import (
 
 const fixedNotFound = `{"type":"urn:rowhouse:problem:not_found","title":"Not found","status":404,"detail":"There is nothing here."}` + "\n"
 
-// raw sends a request as it is written and gives the answer. It goes past the client's own checks of host names.
-func (e *edge) raw(text string) answer {
+// wire sends a request as it is written, which must ask to close the connection, and gives the bytes that come back. It goes past the
+// client's own checks of host names.
+func (e *edge) wire(text string) string {
 	e.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
 	require.NoError(e.t, err)
 	defer conn.Close() //nolint:errcheck // Read to its end.
 	_, err = io.WriteString(conn, text)
 	require.NoError(e.t, err)
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	got, err := io.ReadAll(conn)
 	require.NoError(e.t, err)
-	defer resp.Body.Close() //nolint:errcheck // As above.
+	return string(got)
+}
+
+// raw is wire with the answer taken apart.
+func (e *edge) raw(text string) answer {
+	e.t.Helper()
+	resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(e.wire(text))), nil)
+	require.NoError(e.t, err)
+	defer resp.Body.Close() //nolint:errcheck // Read to its end.
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(e.t, err)
 	return answer{resp.StatusCode, resp.Header, string(body)}
@@ -100,7 +110,7 @@ func TestHosts(t *testing.T) {
 		"xn--acm-dma.localhost":                         "nobody",
 		"acme.localhost/":                               "400", // net/http's own answer to what is no host at all
 		"user@acme.localhost":                           "400",
-		"acme.localhost acme.localhost":                 "400",
+		"acme.localhost globex.localhost":               "400",
 		"acmé.localhost":                                "400",
 		"\uff41cme.localhost":                           "400",
 		"acme.localhost\r\nHost: globex.localhost":      "400",
@@ -178,7 +188,7 @@ func TestUnknownHostIsOneAnswer(t *testing.T) {
 	}
 	want := ask("GET", "nobody.localhost", "/")
 	require.Equal(t, 404, want.status)
-	require.Equal(t, fixedNotFound, want.body)
+	require.Equal(t, fixedNotFound, want.body) //nolint:testifylint // To the byte, not only the same JSON.
 	require.Equal(t, "application/problem+json", want.header.Get("Content-Type"))
 	for _, host := range []string{
 		"nobody.localhost", "archived.localhost", "deleted.localhost", "console.localhost", "www.localhost", "x.acme.localhost", "evil.com", "[::1]",
@@ -193,6 +203,16 @@ func TestUnknownHostIsOneAnswer(t *testing.T) {
 			require.Equal(t, want, head, "HEAD %s %s", host, path)
 		}
 	}
+
+	perRequest := regexp.MustCompile(`(?m)^(Date|X-Request-Id): .+$`)
+	wire := func(host string) string {
+		return perRequest.ReplaceAllString(e.wire("GET /api/v1/projects HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"), "$1")
+	}
+	unknown := wire("nobody.localhost")
+	require.Contains(t, unknown, "404 Not Found")
+	require.Equal(t, unknown, wire("archived.localhost"))
+	require.Equal(t, unknown, wire("deleted.localhost"))
+
 	require.Equal(t, want, ask("GET", "localhost", "/api/docs"), "the base domain has its landing text and nothing else")
 	require.Equal(t, want, ask("POST", "localhost", "/"))
 }
@@ -215,6 +235,7 @@ func TestBaseDomain(t *testing.T) {
 
 func TestStates(t *testing.T) {
 	t.Parallel()
+	var tested []tenancy.State
 	e := open(t, func(c *httpapi.Config) { c.MinSchemaVersion = 5 })
 	for _, c := range []struct {
 		state   tenancy.State
@@ -234,6 +255,7 @@ func TestStates(t *testing.T) {
 		{tenancy.StateArchived, 5, 404},
 		{tenancy.StateDeleted, 5, 404},
 	} {
+		tested = append(tested, c.state)
 		tenant := e.acme
 		tenant.State, tenant.SchemaVersion = c.state, c.version
 		e.street.put(tenant)
@@ -246,13 +268,14 @@ func TestStates(t *testing.T) {
 				require.Contains(t, a.body, "This workspace is suspended.")
 			case 503:
 				e.refused(a, 503)
-				require.NotEmpty(t, a.header.Get("Retry-After"))
+				require.Equal(t, "2", a.header.Get("Retry-After"))
 				require.NotContains(t, a.body, string(c.state))
 			case 404:
-				require.Equal(t, fixedNotFound, a.body)
+				require.Equal(t, fixedNotFound, a.body) //nolint:testifylint // To the byte, not only the same JSON.
 			}
 		}
 	}
+	require.Subset(t, tested, tenancy.States())
 }
 
 // TestKeys: whatever is wrong with a key, the answer is the same to the byte.

@@ -45,7 +45,11 @@ func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 func (h *handler) tooLarge() *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("The body may have at most %d bytes.", h.cfg.MaxBodyBytes))
+	return newProblem(http.StatusRequestEntityTooLarge, tooLargeDetail(h.cfg.MaxBodyBytes))
+}
+
+func tooLargeDetail(most int64) string {
+	return fmt.Sprintf("The body may have at most %d bytes.", most)
 }
 
 // readBody reads the body of operations that have one, so that every way in which reading can fail becomes the right problem: huma
@@ -66,7 +70,7 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 // buffer replaces the body of req by what was read of it, and its content type by the one that huma knows.
 func (h *handler) buffer(req *http.Request) error {
 	if !acceptable(req) {
-		return newProblem(http.StatusUnsupportedMediaType, "Send the body as Content-Type: "+mimeJSON+".")
+		return newProblem(http.StatusUnsupportedMediaType, notJSONDetail)
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {

@@ -22,10 +22,10 @@ const schemaRoot = "#/components/schemas/"
 
 const apiDescription = `Each customer works on its own subdomain, and its API keys work there only.
 
-Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
-Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
-Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
-PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.`
+- Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
+- Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
+- Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
+- PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.`
 
 // newAPI makes the huma API on e. It has none of huma's own pages: those load scripts from elsewhere and are built on first use.
 func (h *handler) newAPI(e *echo.Echo) huma.API {
@@ -68,6 +68,9 @@ func document(api huma.API) ([]byte, error) {
 				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
 			}
 		}
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+			describeHeaders(op)
+		}
 	}
 	for name, schema := range schemas {
 		if !closed[schemaRoot+name] {
@@ -79,6 +82,41 @@ func document(api huma.API) ([]byte, error) {
 		return nil, fmt.Errorf("httpapi: make the OpenAPI document: %w", err)
 	}
 	return doc, nil
+}
+
+// describeHeaders puts the description of each header where readers look for it. huma has it in the header's schema only.
+func describeHeaders(op *huma.Operation) {
+	if op == nil {
+		return
+	}
+	for _, response := range op.Responses {
+		for _, header := range response.Headers {
+			header.Description, header.Schema.Description = header.Schema.Description, ""
+		}
+	}
+}
+
+// exampleDetail gives what a problem of the given status may say.
+func exampleDetail(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return malformedDetail
+	case http.StatusUnauthorized:
+		return "The API key is missing or not valid here. Send one of this site's keys: Authorization: Bearer rh_…"
+	case http.StatusForbidden:
+		return readOnlyDetail
+	case http.StatusNotFound:
+		return "There is no such project."
+	case http.StatusRequestEntityTooLarge:
+		return tooLargeDetail(1 << 20)
+	case http.StatusUnsupportedMediaType:
+		return notJSONDetail
+	case http.StatusUnprocessableEntity:
+		return invalidDetail
+	case http.StatusServiceUnavailable:
+		return busyDetail
+	}
+	return internalDetail
 }
 
 // resource describes the operations on one kind of thing.
@@ -116,14 +154,23 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 	schema := r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	for _, status := range statuses {
 		_, title := kindOf(status)
-		op.Responses[strconv.Itoa(status)] = problemResponse(title, schema)
+		op.Responses[strconv.Itoa(status)] = problemResponse(title, status, schema)
 	}
-	op.Responses["default"] = problemResponse("Any other problem", schema)
+	op.Responses["default"] = problemResponse("Any other problem", http.StatusInternalServerError, schema)
 	return op
 }
 
-func problemResponse(title string, schema *huma.Schema) *huma.Response {
-	return &huma.Response{Description: title + ".", Content: map[string]*huma.MediaType{mimeProblem: {Schema: schema}}}
+// problemResponse describes the answer to what goes wrong. Its example is a problem of the given status.
+func problemResponse(title string, status int, schema *huma.Schema) *huma.Response {
+	example := newProblem(status, exampleDetail(status))
+	example.RequestID = "0192f3a1-7f4e-7b9e-8d9a-2f6c5b1e4a77"
+	if status == http.StatusUnprocessableEntity {
+		example.Errors = []FieldProblem{{Location: "query.limit", Message: "expected number <= 100"}}
+	}
+	return &huma.Response{
+		Description: title + ".",
+		Content:     map[string]*huma.MediaType{mimeProblem: {Schema: schema, Example: example}},
+	}
 }
 
 // inTenant makes a huma handler of a function that is given its tenant's scope, and shows its errors as problems.

@@ -41,6 +41,7 @@ func (h *handler) routes(e *echo.Echo) error {
 	e.GET("/", docs.redirect)
 	e.GET(pathOpenAPI, docs.openAPI)
 	e.GET(pathDocs, docs.page)
+	e.GET(pathDocs+"/", docs.redirect)
 	e.GET(pathDocs+"/:asset", docs.asset)
 	return nil
 }

@@ -130,7 +130,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	case <-drained.C:
 	}
 	_ = ln.Close() // Fails only if it is closed already.
-	<-served
+	<-served       //nolint:errcheck // Says that the listener is closed.
 	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.shutdownTimeout)
 	defer cancel()
 	if err := s.finish(timeout); err != nil {

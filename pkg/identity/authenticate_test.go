@@ -140,7 +140,7 @@ func TestNotingUseDoesNotWait(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	key, token := b.key(t, b.acme)
 	require.NoError(t, b.acme.InTx(ctx, func(tx *tenantschema.Tx) error {
 		if _, err := tx.Exec(ctx, `UPDATE api_keys SET name = 'held' WHERE id = $1`, key.ID); err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,7 @@ func TestJSONLines(t *testing.T) {
 	decoded := make([]map[string]any, 3)
 	for i, line := range lines {
 		require.NoError(t, json.Unmarshal([]byte(line), &decoded[i]))
-		require.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`), decoded[i]["time"])
+		require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`, decoded[i]["time"])
 	}
 	require.Equal(t, "info", decoded[0]["level"])
 	require.Equal(t, "edge", decoded[0]["logger"])
@@ -59,7 +58,7 @@ func TestLoggerDefaults(t *testing.T) {
 	var buffer bytes.Buffer
 	file, err := os.Create(t.TempDir() + "/log")
 	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close()) }()
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
 	for _, cfg := range []telemetry.LogConfig{{Out: &buffer}, {Out: file, Format: telemetry.FormatAuto}} {
 		log, err := telemetry.NewLogger(cfg)
 		require.NoError(t, err)

@@ -35,6 +35,8 @@ const (
 	JobCancelled = "cancelled"
 	// JobSnoozed: put off, for example because its tenant is suspended.
 	JobSnoozed = "snoozed"
+	// JobInterrupted: cut short by a shutdown, and back in the queue.
+	JobInterrupted = "interrupted"
 )
 
 // MetricsConfig says what program this is.
@@ -96,7 +98,7 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 		}, []string{"outcome"}),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "jobs", Name: "worked_total",
-			Help: "Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled or snoozed.",
+			Help: "Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.",
 		}, []string{"kind", "outcome"}),
 		jobDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "job", Name: "duration_seconds",

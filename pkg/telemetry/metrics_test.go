@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
 
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 )
 
@@ -70,7 +71,7 @@ rowhouse_tenant_resolutions_total{outcome="found"} 2
 rowhouse_tenant_resolutions_total{outcome="suspended"} 0
 rowhouse_tenant_resolutions_total{outcome="unavailable"} 0
 rowhouse_tenant_resolutions_total{outcome="unknown"} 1
-# HELP rowhouse_jobs_worked_total Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled or snoozed.
+# HELP rowhouse_jobs_worked_total Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.
 # TYPE rowhouse_jobs_worked_total counter
 rowhouse_jobs_worked_total{kind="activity",outcome="completed"} 1
 rowhouse_jobs_worked_total{kind="activity",outcome="failed"} 1
@@ -144,6 +145,18 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	}
 }
 
+// TestJobOutcomes: the queue has names of its own, because neither package imports the other.
+func TestJobOutcomes(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{
+		jobqueue.OutcomeCompleted, jobqueue.OutcomeFailed, jobqueue.OutcomeDiscarded,
+		jobqueue.OutcomeCancelled, jobqueue.OutcomeSnoozed, jobqueue.OutcomeInterrupted,
+	}, []string{
+		telemetry.JobCompleted, telemetry.JobFailed, telemetry.JobDiscarded,
+		telemetry.JobCancelled, telemetry.JobSnoozed, telemetry.JobInterrupted,
+	})
+}
+
 func TestCountInFlight(t *testing.T) {
 	t.Parallel()
 	m, url := setup(t)
@@ -152,7 +165,7 @@ func TestCountInFlight(t *testing.T) {
 		close(inside)
 		<-leave
 	})))
-	defer server.Close()
+	t.Cleanup(server.Close)
 	answered := make(chan error, 1)
 	go func() {
 		response, err := http.Get(server.URL)

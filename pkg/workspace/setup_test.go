@@ -2,6 +2,7 @@ package workspace_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -92,9 +93,13 @@ func (r *recorder) Enqueue(ctx context.Context, tx *tenantschema.Tx, args worksp
 	if err := r.queue.Enqueue(ctx, tx, args); err != nil {
 		return err
 	}
+	job, ok := args.(workspace.ActivityRecorded)
+	if !ok {
+		return fmt.Errorf("the tests know no job %T", args)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.jobs = append(r.jobs, args.(workspace.ActivityRecorded)) //nolint:forcetypeassert // The package enqueues nothing else.
+	r.jobs = append(r.jobs, job)
 	return r.fail
 }
 

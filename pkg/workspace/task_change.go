@@ -129,7 +129,8 @@ func (p TaskPatch) apply(task Task, now time.Time) (Task, error) {
 	task.AssigneeID = p.AssigneeID.apply(task.AssigneeID)
 	task.DueOn = p.DueOn.apply(task.DueOn)
 	task.UpdatedAt = now
-	return task, task.valid("The task cannot be changed as asked.")
+	err := task.valid("The task cannot be changed as asked.") // Before task is given back, because it trims the texts.
+	return task, err
 }
 
 // valid trims the texts of t and checks what a caller may choose.
