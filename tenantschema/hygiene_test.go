@@ -55,7 +55,7 @@ func TestScope_FailedScanEndsTheRows(t *testing.T) {
 		func(rows pgx.Rows) error { var n int; return rows.Scan(&n) },
 		func(rows pgx.Rows) error { return rows.Scan() },
 	} {
-		rows, err := scope.Query(t.Context(), "select 'x'::text from generate_series(1, 3)") //nolint:sqlclosecheck // That is the point.
+		rows, err := scope.Query(t.Context(), "select 'x'::text from generate_series(1, 3)")
 		require.NoError(t, err)
 		require.True(t, rows.Next())
 		require.Error(t, read(rows))

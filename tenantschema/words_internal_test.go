@@ -29,7 +29,8 @@ func TestInspect(t *testing.T) {
 		"/* a /* nested */ b */ -- line\n ; commit":    "refused",
 		"begin": "refused", "ROLLBACK TO x": "refused", "end": "refused", "discard all": "refused", "deallocate all": "refused",
 		"declare c cursor with hold for select 1": "refused", "listen x": "refused", "reset all": "refused", "prepare x as select 1": "refused",
-		"select Set_Config('a', 'b', false)": "lasting", "select pg_advisory_lock(1)": "lasting", "do $$begin end$$": "lasting", "call f()": "lasting",
+		"select Set_Config('a', 'b', false)": "lasting", "select pg_advisory_lock(1)": "lasting",
+		"do $$begin end$$": "lasting", "call f()": "lasting",
 	} {
 		lasting, err := inspect(sql)
 		got := map[bool]string{false: "plain", true: "lasting"}[lasting]

@@ -175,11 +175,11 @@ func classify(ctx context.Context, err error) *Problem {
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok && e.Code < http.StatusInternalServerError {
 		return newProblem(e.Code, echoDetail(e.Code))
 	}
+	if errors.Is(err, tenantschema.ErrUnavailable) { // Before the deadline: it is one, too, but not the request's.
+		return newProblem(http.StatusServiceUnavailable, busyDetail)
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up. Try again, or ask for less at once.")
-	}
-	if errors.Is(err, tenantschema.ErrUnavailable) {
-		return newProblem(http.StatusServiceUnavailable, busyDetail)
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return classifySQL(e.Code)

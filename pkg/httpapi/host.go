@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,6 +41,10 @@ func normalHost(host string) (string, bool) {
 	}
 	name = strings.TrimSuffix(name, ".")
 	if name == "" || len(name) > maxHostName {
+		return "", false
+	}
+	// Outside ASCII there are letters that become ASCII in lower case, such as the Kelvin sign.
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return "", false
 	}
 	name = strings.ToLower(name)

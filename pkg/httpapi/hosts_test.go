@@ -151,7 +151,9 @@ func TestForwardedHostOfTrustedProxy(t *testing.T) {
 		a := e.do(call{host: "10.0.0.7", path: "/api/v1/projects", key: e.acmeKey, header: http.Header{"X-Forwarded-Host": forwarded}})
 		require.Equal(t, 200, a.status, "%v", forwarded)
 	}
-	for _, forwarded := range []string{"globex.localhost", "evil.com", "acme.localhost, evil.com"} {
+	for _, forwarded := range []string{
+		"globex.localhost", "evil.com", "acme.localhost, evil.com", "acme.loc\u212alhost", "\u212acme.localhost", "acme.local\u017fhost",
+	} {
 		a := e.do(call{host: "acme.localhost", path: "/api/v1/projects", key: e.acmeKey, header: http.Header{"X-Forwarded-Host": {forwarded}}})
 		require.NotEqual(t, 200, a.status, forwarded)
 	}

@@ -97,7 +97,8 @@ func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 		if err = mayChange(ctx, conn, m, role); err != nil {
 			return err
 		}
-		if _, err = conn.Exec(ctx, "alter role "+name+attributes); err != nil && !sqlState(err, "XX000") { // "tuple concurrently updated": to the same values
+		// XX000 is "tuple concurrently updated": to the same values.
+		if _, err = conn.Exec(ctx, "alter role "+name+attributes); err != nil && !sqlState(err, "XX000") {
 			return fmt.Errorf("set up role %s: %w", role, err)
 		}
 	}

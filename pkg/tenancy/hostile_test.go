@@ -52,7 +52,8 @@ func TestCatalog_FloodOfForgedNotifications(t *testing.T) {
 	for range 2 {
 		flood.Go(func() {
 			for ctx.Err() == nil { // Until the test has seen what it waits for.
-				_, _ = acme.Exec(ctx, `select count(pg_notify('rowhouse_tenants', 'aaaaaaaaaaaaaaaa')), count(pg_notify('rowhouse_tenants', 'junk' || g)),
+				_, _ = acme.Exec(ctx, `select count(pg_notify('rowhouse_tenants', 'aaaaaaaaaaaaaaaa')),
+					count(pg_notify('rowhouse_tenants', 'junk' || g)),
 					count(pg_notify('rowhouse_tenants', 'a' || lpad(g::text, 15, '0'))) from generate_series(1, 3000) g`)
 			}
 		})
