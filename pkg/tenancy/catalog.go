@@ -23,7 +23,7 @@ const (
 	fullEvery = 30 * time.Second
 	// gather is how long further notifications are collected after the first, so that a burst costs one query.
 	gather = 10 * time.Millisecond
-	// gatherMost is the number of changed tenants above which everything is read again.
+	// gatherMost is the number of notifications since everything was read, above which everything is read again.
 	gatherMost = 500
 	// overflowEvery is the least time between two readings of everything because too many changed.
 	overflowEvery = 500 * time.Millisecond
@@ -191,22 +191,15 @@ func (c *Catalog) follow(ctx context.Context, conn *pgx.Conn) {
 
 // followOn refreshes as conn tells, until that fails.
 func (c *Catalog) followOn(ctx context.Context, conn *pgx.Conn) error {
-	readAllAt := time.Now().Add(fullEvery)
+	f := follower{conn: conn, lastAll: time.Now()} // listen has just read everything.
 	for {
-		ids, err := waitForChanges(ctx, conn, readAllAt)
+		ids, all, err := f.wait(ctx)
 		switch {
 		case err != nil:
 			return err
-		case len(ids) > gatherMost || !time.Now().Before(readAllAt):
-			if wait := overflowEvery - time.Since(readAllAt.Add(-fullEvery)); wait > 0 {
-				select {
-				case <-ctx.Done():
-					return ctx.Err()
-				case <-time.After(wait):
-				}
-			}
+		case all:
 			err = c.readAll(ctx)
-			readAllAt = time.Now().Add(fullEvery)
+			f.lastAll, f.received = time.Now(), 0
 		default:
 			err = c.readSome(ctx, ids)
 		}
@@ -216,31 +209,42 @@ func (c *Catalog) followOn(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// waitForChanges gives the ids of changed tenants, at the latest at the deadline. Anybody may notify: nothing that comes in moves a
-// deadline, and what is collected is bounded.
-func waitForChanges(ctx context.Context, conn *pgx.Conn, deadline time.Time) ([]string, error) {
-	ids := map[string]struct{}{}
-	for len(ids) <= gatherMost && time.Now().Before(deadline) {
+// follower decides when to read what. Anybody may notify, ids and junk: nothing that comes in moves a deadline back, what is kept is
+// bounded, and when more comes than can be followed row by row, everything is read every overflowEvery.
+type follower struct {
+	conn     *pgx.Conn
+	lastAll  time.Time // when everything was last read
+	received int       // notifications since then
+}
+
+// wait gives the ids of changed tenants, or all when everything is to be read.
+func (f *follower) wait(ctx context.Context) (ids []string, all bool, err error) {
+	fullAt := f.lastAll.Add(fullEvery)
+	deadline, changed := fullAt, map[string]struct{}{}
+	for time.Now().Before(deadline) {
 		waitCtx, cancel := context.WithDeadline(ctx, deadline)
-		notification, err := conn.WaitForNotification(waitCtx)
+		notification, err := f.conn.WaitForNotification(waitCtx)
 		cancel()
 		if err != nil {
-			if ctx.Err() != nil || conn.IsClosed() || !errors.Is(err, context.DeadlineExceeded) {
-				return nil, fmt.Errorf("wait for changes of the catalog: %w", err)
+			if ctx.Err() != nil || f.conn.IsClosed() || !errors.Is(err, context.DeadlineExceeded) {
+				return nil, false, fmt.Errorf("wait for changes of the catalog: %w", err)
 			}
 			break // Quiet for as long as we cared to wait.
+		}
+		if f.received++; f.received > gatherMost {
+			// Too many: they are taken off the connection and forgotten until everything may be read again.
+			all, deadline = true, f.lastAll.Add(overflowEvery)
+			continue
 		}
 		if !ValidID(notification.Payload) { // Whatever else somebody notifies is none of ours.
 			continue
 		}
-		if len(ids) == 0 {
-			if soon := time.Now().Add(gather); soon.Before(deadline) {
-				deadline = soon
-			}
+		if soon := time.Now().Add(gather); len(changed) == 0 && soon.Before(deadline) {
+			deadline = soon
 		}
-		ids[notification.Payload] = struct{}{}
+		changed[notification.Payload] = struct{}{}
 	}
-	return slices.Collect(maps.Keys(ids)), nil
+	return slices.Collect(maps.Keys(changed)), all || !time.Now().Before(fullAt), nil
 }
 
 func (c *Catalog) readAll(ctx context.Context) error {
