@@ -2,9 +2,12 @@ package main_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -204,4 +207,34 @@ func TestCLI_NoDatabase(t *testing.T) {
 	r = h.run("migrate", "up")
 	require.Equal(t, 1, r.code, r.errOut)
 	require.Contains(t, r.errOut, "database.url")
+}
+
+// Killed at any moment, `tenant create` leaves nothing half-made that the next call does not finish or that nobody finds.
+func TestCLI_CreateSurvivesKills(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	h := onDatabase(t, d)
+	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // Repeatable on purpose.
+	for range 12 {
+		p := h.launch("tenant", "create", "acme")
+		select {
+		case <-p.done:
+		case <-time.After(time.Duration(rng.IntN(60)) * time.Millisecond):
+			p.signal(syscall.SIGKILL)
+			<-p.done
+		}
+		var roles, schemas, rows int
+		// A backend whose client was killed may be about to commit: the schema and the rest appear and vanish together.
+		require.NoError(t, d.Owner.QueryRow(t.Context(), `select (select count(*) from pg_roles where rolname = 't_' || t.id),
+			(select count(*) from pg_namespace where nspname = 't_' || t.id), (select count(*) from rowhouse.tenants)
+			from (select coalesce(max(id), '') as id from rowhouse.tenants) t`).Scan(&roles, &schemas, &rows))
+		require.Equal(t, rows, roles)
+		require.Equal(t, rows, schemas)
+	}
+	var acme map[string]any
+	h.json(&acme, "tenant", "create", "acme")
+	require.Equal(t, "ready", acme["state"])
+	var schemas int
+	require.NoError(t, d.Owner.QueryRow(t.Context(), "select count(*) from pg_namespace where nspname ~ '^t_'").Scan(&schemas))
+	require.Equal(t, 1, schemas)
 }
