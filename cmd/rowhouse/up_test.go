@@ -114,12 +114,8 @@ func TestUp_ForeignDataDirectory(t *testing.T) {
 func TestUp_OwnDatabase(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
-	h := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, "ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest_up")
-	t.Cleanup(func() { // These roles belong to the server.
-		for _, role := range []string{"rowhousetest_up_control", "rowhousetest_up_cell_01"} {
-			_, _ = d.Owner.Exec(context.WithoutCancel(t.Context()), "drop owned by "+role+"; drop role "+role)
-		}
-	})
+	prefix := "ROWHOUSE_DATABASE_ROLE_PREFIX=" + d.RolePrefix()
+	h := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, prefix)
 	p := h.start("up")
 	require.Contains(t, p.out.String(), "acme.localhost")
 	h.must("tenant", "create", "initech")
@@ -127,7 +123,7 @@ func TestUp_OwnDatabase(t *testing.T) {
 	p.stop(syscall.SIGINT)
 
 	// Somebody with another secret does not lock the others out unawares.
-	other := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, "ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest_up",
+	other := newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, prefix,
 		"ROWHOUSE_DATABASE_LOGIN_SECRET=another secret, of 32 characters and more")
 	r := other.run("migrate", "up")
 	require.Equal(t, 5, r.code, r.errOut)

@@ -2,6 +2,7 @@ package pgtest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -100,6 +101,25 @@ func NewWith(tb testing.TB, o Options) *DB {
 	})
 	require.NoError(tb, err)
 	return d
+}
+
+// RolePrefix gives a prefix for roles that nobody else on the server has. The login roles of that prefix are dropped when the test ends.
+func (d *DB) RolePrefix() string {
+	d.tb.Helper()
+	prefix := rolePrefix + "_" + strings.ToLower(rand.Text()[:10])
+	d.tb.Cleanup(func() { // Before the database is dropped, and with it what the roles may do there.
+		ctx := context.WithoutCancel(d.tb.Context())
+		conn, err := pgx.Connect(ctx, d.AdminURL)
+		require.NoError(d.tb, err)
+		defer conn.Close(ctx) //nolint:errcheck // Only used here.
+		for _, role := range []string{prefix + "_control", prefix + "_cell_01"} {
+			if _, err = conn.Exec(ctx, "drop owned by "+role); err == nil { // It may never have been made.
+				_, err = conn.Exec(ctx, "drop role "+role)
+				require.NoError(d.tb, err)
+			}
+		}
+	})
+	return prefix
 }
 
 // Tenant makes a tenant, or finds it.

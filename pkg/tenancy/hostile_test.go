@@ -213,7 +213,7 @@ func TestManager_SecondMigratorGivesUp(t *testing.T) {
 func TestMigrateControl_OtherSecret(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
-	const prefix = "rowhousetest_secret"
+	prefix := d.RolePrefix()
 	nothing := func(context.Context) error { return nil }
 	logins := func(secret string) *tenancy.Logins {
 		l, err := tenancy.NewLogins(d.OwnerURL, secret, prefix)
@@ -227,11 +227,6 @@ func TestMigrateControl_OtherSecret(t *testing.T) {
 		return err == nil && conn.Close(t.Context()) == nil
 	}
 	right, other := logins(pgtest.Secret), logins("another secret, of 32 characters and more")
-	t.Cleanup(func() { // These roles belong to the server.
-		for _, role := range []string{right.Control(), right.Cell(1)} {
-			_, _ = d.Owner.Exec(context.WithoutCancel(t.Context()), "drop owned by "+role+"; drop role "+role)
-		}
-	})
 	for range 2 {
 		require.NoError(t, tenancy.MigrateControl(t.Context(), tenancy.ControlMigration{Logins: right, Then: nothing}))
 		require.True(t, works(right))
