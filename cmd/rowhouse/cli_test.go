@@ -214,7 +214,7 @@ func TestCLI_CreateSurvivesKills(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	h := onDatabase(t, d)
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // Repeatable on purpose.
+	rng := rand.New(rand.NewPCG(1, 2))
 	for range 12 {
 		p := h.launch("tenant", "create", "acme")
 		select {
