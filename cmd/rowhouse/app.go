@@ -45,7 +45,7 @@ func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.
 	}
 	if err = pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, apperr.Wrap(err, apperr.Unavailable, "the database at %s does not let %s in: check database.url and database.login_secret, "+
+		return nil, apperr.Wrap(err, apperr.Unavailable, "the database at %s cannot be used as %s: check database.url and database.login_secret, "+
 			"and that `rowhouse migrate up` has run", net.JoinHostPort(cfg.Host, strconv.FormatUint(uint64(cfg.Port), 10)), cfg.User)
 	}
 	return pool, nil

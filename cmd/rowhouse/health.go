@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +60,16 @@ func (c *cli) health(ctx context.Context, addr string) error {
 	if response.StatusCode != http.StatusOK {
 		return apperr.New(apperr.Unavailable, "not ready: %s", strings.TrimSpace(string(body)))
 	}
-	_, err = c.out.Write(body)
-	return err
+	var answer struct {
+		Ready  bool              `json:"ready"`
+		Checks map[string]string `json:"checks"`
+	}
+	if err = json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("read readiness: %w", err)
+	}
+	rows := [][]string{{"ready", strconv.FormatBool(answer.Ready)}}
+	for _, name := range slices.Sorted(maps.Keys(answer.Checks)) {
+		rows = append(rows, []string{name, answer.Checks[name]})
+	}
+	return c.printOne(answer, rows)
 }

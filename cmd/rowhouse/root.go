@@ -48,8 +48,11 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	if err != nil {
 		e, isOurs := errors.AsType[*apperr.Error](err)
 		message := err.Error()
-		if isOurs { // One line: causes from below may have several.
+		switch {
+		case isOurs: // One line: causes from below may have several.
 			message = strings.Join(strings.FieldsFunc(message, func(r rune) bool { return r == '\n' || r == '\t' }), " ")
+		case ctx.Err() != nil && errors.Is(err, context.Canceled): // Ctrl-C; where it was is nobody's concern.
+			message = "interrupted before it was done: run it again"
 		}
 		c.note("rowhouse: %s", message)
 		if isOurs {
@@ -149,31 +152,22 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// suggestFlag adds the nearest flag to pflag's message about one that is unknown.
+// suggestFlag adds the nearest flags to pflag's message about one that is unknown. What is near, cobra decides, as it does for commands.
 func suggestFlag(cmd *cobra.Command, message string) string {
 	name, unknown := strings.CutPrefix(message, "unknown flag: --")
 	if !unknown {
 		return message
 	}
-	var near []string
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2}
 	for _, flag := range flagNames(cmd) {
-		if strings.HasPrefix(flag, name) || strings.HasPrefix(name, flag) || sharedPrefix(flag, name) >= 4 {
-			near = append(near, "--"+flag)
-		}
+		flags.AddCommand(&cobra.Command{Use: flag, Run: func(*cobra.Command, []string) {}})
 	}
+	near := flags.SuggestionsFor(name)
 	if len(near) == 0 {
 		return message
 	}
 	slices.Sort(near)
-	return message + ": did you mean " + strings.Join(near, " or ") + "?"
-}
-
-func sharedPrefix(a, b string) int {
-	n := 0
-	for n < min(len(a), len(b)) && a[n] == b[n] {
-		n++
-	}
-	return n
+	return message + ": did you mean --" + strings.Join(near, " or --") + "?"
 }
 
 // load reads the configuration with the command's flags.

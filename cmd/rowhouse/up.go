@@ -153,14 +153,18 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if host, _, err := net.SplitHostPort(reach); err == nil && net.ParseIP(host).IsUnspecified() {
 		reach = net.JoinHostPort("127.0.0.1", portOf)
 	}
-	b.WriteString("\nRowhouse is up. Ctrl-C stops it; its data stays in " + cfg.DataDir + ".\n\n")
+	stays := cfg.DataDir
+	if cfg.Database.URL.IsSet() {
+		stays = "the database of database.url"
+	}
+	b.WriteString("\nRowhouse is up. Ctrl-C stops it; its data stays in " + stays + ".\n\n")
 	for _, d := range demos {
 		host := d.tenant.Slug + "." + cfg.Server.BaseDomain + ":" + portOf
 		fmt.Fprintf(&b, "  %s\n    open http://%s/\n    curl -H 'Host: %s' -H 'Authorization: Bearer %s' http://%s/api/v1/projects\n\n",
 			d.tenant.Name, host, host, d.token, reach)
 	}
 	if len(demos) == 0 {
-		fmt.Fprintf(&b, "  make a tenant: rowhouse tenant create SLUG%s\n\n", dataDirFlag(cfg))
+		fmt.Fprintf(&b, "  make a tenant: rowhouse tenant create SLUG%s\n\n", sameDatabase(cfg))
 	}
 	fmt.Fprintf(&b, "  health and metrics: http://%s/readyz and /metrics\n\n", admin)
 	_, _ = fmt.Fprint(c.out, b.String()) // Served all the same.
@@ -169,9 +173,12 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	}
 }
 
-// dataDirFlag is how another command finds this data directory.
-func dataDirFlag(cfg config.Config) string {
-	if cfg.DataDir == ".rowhouse" {
+// sameDatabase is what another command's line needs beside its own words to find the database of this `up`.
+func sameDatabase(cfg config.Config) string {
+	switch {
+	case cfg.Database.URL.IsSet():
+		return ", with the same database.url and data_dir"
+	case cfg.DataDir == ".rowhouse":
 		return ""
 	}
 	return " --data-dir " + cfg.DataDir

@@ -2,7 +2,7 @@
 //
 // An [Error] carries a [Code], which the edges translate (HTTP status in httpapi, exit code in cmd/rowhouse), and a message that is
 // safe to show to whoever asked: it says what is wrong and what to do, and never holds SQL, secrets or another tenant's data.
-// The cause, if there is one, is kept for the log by wrapping and never shown.
+// The cause, if there is one, is kept by wrapping: for the log, and for the operator at the command line. No client of the API sees it.
 package apperr
 
 import (
@@ -94,12 +94,4 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return Internal
-}
-
-// PublicMessage gives the message of the first *Error in err's chain; for any other error a fixed sentence, so that nothing leaks.
-func PublicMessage(err error) string {
-	if e, ok := errors.AsType[*Error](err); ok && e.Code != Internal {
-		return e.Message
-	}
-	return "Something went wrong on our side. Quote the request id when you ask about it."
 }

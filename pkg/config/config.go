@@ -73,35 +73,3 @@ type Log struct {
 	Level  string
 	Format string
 }
-
-// RequireLoginSecret gives an [*Error] if there is no database.login_secret. It is for commands that log in as the roles whose passwords
-// are derived from it, or set those; a command that only uses the owner's connection does without.
-func (c Config) RequireLoginSecret() error {
-	if c.Database.LoginSecret.IsSet() {
-		return nil
-	}
-	return &Error{Problems: []Problem{{
-		Key: "database.login_secret",
-		Message: "is needed with a database of your own: the passwords of Rowhouse's roles are derived from it. " +
-			"Set " + envName("database.login_secret") + " to 32 characters or more, for example from `openssl rand -base64 32`, " +
-			"the same for every process",
-	}}}
-}
-
-// Validate checks every value and how the values fit together. [Load] has done so already; it is for a Config that was made otherwise.
-// The error is an [*Error].
-func (c Config) Validate() error {
-	var problems []Problem
-	bad := map[string]bool{}
-	for _, k := range tableOf(&c) {
-		if err := k.check(); err != nil {
-			bad[k.name] = true
-			problems = append(problems, Problem{Key: k.name, Value: k.show(), Message: err.Error()})
-		}
-	}
-	problems = append(problems, c.conflicts(bad)...)
-	if len(problems) > 0 {
-		return &Error{Problems: problems}
-	}
-	return nil
-}

@@ -138,15 +138,16 @@ func tableOf(c *Config) []key {
 			name: "database.url", flag: "database-url", def: "",
 			usage: "PostgreSQL to use, as its owner; empty: the embedded server of data_dir",
 			why: "For example postgres://owner:password@db.example.com:5432/rowhouse?sslmode=verify-full. Better set by the environment than by a\n" +
-				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant` and `up`;\n" +
-				"`serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave them out there.",
+				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant`, `key`,\n" +
+				"`isolation` and `up`; `serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave\n" +
+				"them out there.",
 			setting: databaseURL(&c.Database.URL),
 		},
 		{
 			name: "database.login_secret", def: "",
 			usage: "secret from which the passwords of Rowhouse's own roles are derived",
-			why: "Needed with database.url; the embedded server makes its own. At least 32 characters, the same for every process,\n" +
-				"for example from `openssl rand -base64 32`. There is no flag for it, because flags can be read by everybody on the machine.",
+			why: "Needed with database.url; only `up` makes one of its own, and keeps it in data_dir. At least 32 characters, the same for every\n" +
+				"process, for example from `openssl rand -base64 32`. There is no flag for it, because flags can be read by everybody on the machine.",
 			setting: secret(&c.Database.LoginSecret, 32),
 		},
 		{

@@ -3,7 +3,6 @@ package config_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -180,30 +179,4 @@ func TestAllProblemsAreReportedTogether(t *testing.T) {
 	require.Contains(t, message, "rowhouse.yaml:5): must be a whole number")
 	require.NotContains(t, message, "hunter2")
 	require.NotContains(t, message, "request_timeout", "no rule about a value that is wrong anyway")
-}
-
-func TestValidate(t *testing.T) {
-	t.Parallel()
-	cfg, _, err := load(t, layers{})
-	require.NoError(t, err)
-	cfg.Jobs.Workers = 2
-	cfg.Server.RequestTimeout = time.Hour
-	var refused *config.Error
-	require.ErrorAs(t, cfg.Validate(), &refused)
-	var keys []string
-	for _, p := range refused.Problems {
-		keys = append(keys, p.Key)
-	}
-	require.Equal(t, []string{"jobs.workers", "server.read_timeout", "server.write_timeout"}, keys)
-}
-
-func TestRequireLoginSecret(t *testing.T) {
-	t.Parallel()
-	var cfg config.Config
-	err := cfg.RequireLoginSecret()
-	require.ErrorContains(t, err, "Set ROWHOUSE_DATABASE_LOGIN_SECRET to 32 characters or more")
-	var refused *config.Error
-	require.ErrorAs(t, err, &refused)
-	cfg.Database.LoginSecret = config.NewSecret(strings.Repeat("s", 32))
-	require.NoError(t, cfg.RequireLoginSecret())
 }

@@ -110,7 +110,7 @@ func TestLocate(t *testing.T) {
 			_, err := s.locate(t.Context(), test.major)
 			require.Equal(t, test.code, apperr.CodeOf(err), "%v", err)
 			for _, text := range test.message {
-				require.Contains(t, apperr.PublicMessage(err), text)
+				require.Contains(t, messageOf(t, err), text)
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestNothingInstalledAndNoDownload(t *testing.T) {
 	_, err := s.locate(t.Context(), 0)
 	require.Equal(t, apperr.Unavailable, apperr.CodeOf(err), "%v", err)
 	require.Equal(t, "PostgreSQL was not found, and downloading it failed: "+
-		"install PostgreSQL 15 or newer (Debian: apt-get install postgresql) or give --database-url", apperr.PublicMessage(err))
+		"install PostgreSQL 15 or newer (Debian: apt-get install postgresql) or give --database-url", messageOf(t, err))
 	left, err := os.ReadDir(filepath.Join(dir, "downloads"))
 	require.NoError(t, err)
 	require.Empty(t, left)

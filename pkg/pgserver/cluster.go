@@ -143,6 +143,9 @@ func (c *cluster) create(ctx context.Context, password string) error {
 			break
 		}
 	}
+	if err != nil && ctx.Err() != nil { // What initdb says then is only that it was told to stop.
+		return fmt.Errorf("creating the database cluster: %w", ctx.Err())
+	}
 	if err != nil {
 		return apperr.Wrap(err, apperr.Unavailable, "cannot make the database cluster %s: %s", c.dir, complaint(err))
 	}

@@ -89,7 +89,7 @@ func TestStateOfAnotherUser(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, stateFile), nil, 0o000))
 	_, err := Find(dir)
 	require.Equal(t, apperr.Forbidden, apperr.CodeOf(err))
-	require.Contains(t, apperr.PublicMessage(err), "belongs to another user")
+	require.Contains(t, messageOf(t, err), "belongs to another user")
 }
 
 // The way to the data directory is closed to all users but ourselves. Who is root has to run PostgreSQL as one of the others.

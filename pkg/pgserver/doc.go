@@ -4,7 +4,7 @@
 // accepts connections. A data directory holds
 //
 //	lock          held by flock as long as a server runs, names the process that runs it
-//	server.json   port, administrator's password and what the caller keeps there; mode 0600; see [State]
+//	server.json   port and administrator's password; mode 0600; see [State]
 //	pg            the database cluster, or a symbolic link to it
 //	postgres.log  what PostgreSQL has to say
 //	bin           PostgreSQL's programs, where none were installed and they were downloaded

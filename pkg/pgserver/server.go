@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,6 +190,9 @@ func (s *Server) run(ctx context.Context, cfg Config, c *cluster) error {
 		if stopErr := s.child.abort(); stopErr != nil {
 			s.log.Error("postgres did not stop", zap.Error(stopErr))
 		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return fmt.Errorf("starting postgres: %w", ctx.Err())
+		}
 		taken := s.child.endedItself() && !portFree(context.WithoutCancel(ctx), port)
 		if !taken || cfg.Port != 0 || attempt == 3 {
 			return c.explain(err)
@@ -205,28 +207,14 @@ func (s *Server) run(ctx context.Context, cfg Config, c *cluster) error {
 	return nil
 }
 
-// Port is the server's port on 127.0.0.1.
-func (s *Server) Port() int { return s.State().Port }
-
 // AdminURL is the URL of a database, with the credentials of the server's superuser.
 func (s *Server) AdminURL(db string) string { return s.State().AdminURL(db) }
 
-// State is what [Find] tells other processes, with what the last SaveState kept, in this run or an earlier one.
+// State is what [Find] tells other processes.
 func (s *Server) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state := s.state
-	state.Extra = maps.Clone(s.state.Extra)
-	return state
-}
-
-// SaveState keeps the caller's secrets beside the server's own, in place of those kept before. They are there after a restart and for
-// [Find] in other processes.
-func (s *Server) SaveState(extra map[string]string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.state.Extra = maps.Clone(extra)
-	return s.save()
+	return s.state
 }
 
 // save writes s.state. The caller holds mu, or is the only one to know s.

@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -102,8 +103,16 @@ func requireRefused(t *testing.T, cfg Config, code apperr.Code, contains ...stri
 	require.Error(t, err)
 	require.Equal(t, code, apperr.CodeOf(err), "%v", err)
 	for _, text := range contains {
-		require.Contains(t, apperr.PublicMessage(err), text)
+		require.Contains(t, messageOf(t, err), text)
 	}
+}
+
+// messageOf gives what err says to a person, without its cause.
+func messageOf(t *testing.T, err error) string {
+	t.Helper()
+	e, ok := errors.AsType[*apperr.Error](err)
+	require.True(t, ok, "%v", err)
+	return e.Message
 }
 
 // tree lists all that is in a directory with modes and contents.

@@ -26,8 +26,6 @@ type State struct {
 	Version int `json:"version"`
 	// PID is the process that started the server, not the server's own. 0: no server is ready.
 	PID int `json:"pid,omitempty"`
-	// Extra is what the caller keeps here by [Server.SaveState].
-	Extra map[string]string `json:"extra,omitempty"`
 }
 
 // AdminURL is the URL of a database, with the superuser's credentials.

@@ -92,7 +92,8 @@ func TestOrphanIsStopped(t *testing.T) {
 	require.NoError(t, err)
 	account, err := accountFor(cluster)
 	require.NoError(t, err)
-	orphan := account.command(t.Context(), bin.program("postgres"), "-D", cluster, "-c", "port="+itoa(s.Port()), "-c", "unix_socket_directories=")
+	port := itoa(s.State().Port)
+	orphan := account.command(t.Context(), bin.program("postgres"), "-D", cluster, "-c", "port="+port, "-c", "unix_socket_directories=")
 	require.NoError(t, orphan.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- orphan.Wait() }()
@@ -143,13 +144,13 @@ func TestBusyPort(t *testing.T) {
 	s := start(t, dir)
 	run(t, s, "create table kept as select 'here' as value")
 	stop(t, s)
-	other, err := net.Listen("tcp", net.JoinHostPort(loopback, itoa(s.Port())))
+	other, err := net.Listen("tcp", net.JoinHostPort(loopback, itoa(s.State().Port)))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, other.Close()) })
 
-	requireRefused(t, Config{DataDir: dir, Port: s.Port()}, apperr.Conflict, "port "+itoa(s.Port()), "choose another port")
+	requireRefused(t, Config{DataDir: dir, Port: s.State().Port}, apperr.Conflict, "port "+itoa(s.State().Port), "choose another port")
 	again := start(t, dir)
-	require.NotEqual(t, s.Port(), again.Port(), "the port of the last run is only preferred")
+	require.NotEqual(t, s.State().Port, again.State().Port, "the port of the last run is only preferred")
 	require.Equal(t, "here", query(t, again, "select value from kept"))
 }
 

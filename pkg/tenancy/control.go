@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -87,12 +87,17 @@ func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 		// the same one at the same moment.
 		name := pgx.Identifier{role}.Sanitize()
 		attributes := " login " + inherit + " password '" + verifier + "'"
-		_, err = conn.Exec(ctx, "create role "+name+attributes)
-		if err == nil {
-			continue
+		var exists bool // Trying would put the statement, and so the verifier, into the server's log at every migration.
+		if err = conn.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&exists); err != nil {
+			return fmt.Errorf("look for role %s: %w", role, err)
 		}
-		if !sqlState(err, "42710", "23505") {
-			return fmt.Errorf("create role %s: %w", role, err)
+		if !exists {
+			if _, err = conn.Exec(ctx, "create role "+name+attributes); err == nil {
+				continue
+			}
+			if !sqlState(err, "42710", "23505") {
+				return fmt.Errorf("create role %s: %w", role, err)
+			}
 		}
 		if err = mayChange(ctx, conn, m, role); err != nil {
 			return err
@@ -134,7 +139,7 @@ func mayChange(ctx context.Context, conn *pgx.Conn, m ControlMigration, role str
 
 func sqlState(err error, codes ...string) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && strings.Contains(strings.Join(codes, " "), pgErr.Code)
+	return ok && slices.Contains(codes, pgErr.Code)
 }
 
 // controlGrants takes from PUBLIC what PostgreSQL gives it and gives the login roles the least they need.

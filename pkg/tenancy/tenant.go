@@ -6,11 +6,14 @@
 // A tenant is in one state, obeyed by the router, the jobs and the CLI alike:
 //
 //	provisioning ──▶ ready ◀──▶ suspended
-//	                 │  ▲           │
-//	                 ▼  │           │
-//	             migrating ──▶ quarantined
-//	                 │              │
-//	                 └──▶ archived ◀┘ ──▶ deleted
+//	                   ▲            ▲
+//	                   ▼            │
+//	               migrating ───────┘
+//	                   ▲
+//	                   ▼
+//	              quarantined ──▶ ready
+//
+//	any of these ──▶ archived ──▶ deleted
 //
 // Every change can be repeated after a crash at any point.
 package tenancy
