@@ -161,7 +161,7 @@ func (s *Session) locked(ctx context.Context, name Name, fn func() error) error 
 }
 
 func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", s.p.cfg.LockTimeout.Milliseconds()))
+	_, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", max(1, s.p.cfg.LockTimeout.Milliseconds())))
 	if err != nil {
 		return fmt.Errorf("set lock_timeout: %w", err)
 	}

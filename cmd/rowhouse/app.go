@@ -176,7 +176,7 @@ func (p *platform) openJobs() (err error) {
 	if p.works {
 		jobs = jobqueue.Config{
 			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
-			MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
+			MinSchemaVersion: minSchemaVersion, MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
 		}
 		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {

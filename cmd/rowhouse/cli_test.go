@@ -32,6 +32,10 @@ func TestCLI_UsageAndExitCodes(t *testing.T) {
 		{[]string{"tenant", "create", "acme", "--name", "Other"}, 1, "belongs to the tenant"},
 		{[]string{"tenant", "create", "acme"}, 0, "was there already"},
 		{[]string{"tenant", "list", "--stat", "ready"}, 2, "--state"},
+		{[]string{"tenant", "list", "--outpt", "json"}, 2, "did you mean --output?"},
+		{[]string{"help", "bogus"}, 2, "bogus"},
+		{[]string{"--version"}, 0, ""},
+		{[]string{"key", "create", "acme", "--name", "k", "--token-only", "--output", "json"}, 2, "--token-only"},
 		{[]string{"tenant", "list", "--state", "gone"}, 2, "--state takes one of"},
 		{[]string{"tenant", "list", "--output", "xml"}, 2, "--output takes table or json"},
 		{[]string{"tenant", "show", "acne"}, 3, `did you mean "acme"?`},
@@ -112,13 +116,13 @@ func TestCLI_MigratePartly(t *testing.T) {
 	h := onDatabase(t, d)
 	acme := d.Tenant("acme")
 	globex := d.Tenant("globex")
-	// Two tenants a version back, one of which has a table in the way.
+	// Two tenants of which nothing but the schema is there yet, one with a table in the way.
 	for _, schema := range []string{acme.Schema.Quote(), globex.Schema.Quote()} {
-		_, err := d.Owner.Exec(t.Context(), "drop table "+schema+".comments, "+schema+".attachments, "+schema+".activity cascade; "+
-			"delete from "+schema+".goose_db_version where version_id = 3; update rowhouse.tenants set schema_version = 2")
+		_, err := d.Owner.Exec(t.Context(), "drop schema "+schema+" cascade; create schema "+schema+
+			"; update rowhouse.tenants set schema_version = 0")
 		require.NoError(t, err)
 	}
-	_, err := d.Owner.Exec(t.Context(), "create table "+globex.Schema.Quote()+".activity (x int)")
+	_, err := d.Owner.Exec(t.Context(), "create table "+globex.Schema.Quote()+".users (x int)")
 	require.NoError(t, err)
 	r := h.run("migrate", "up", "--output", "json")
 	require.Equal(t, 4, r.code, r.errOut)
@@ -137,7 +141,7 @@ func TestCLI_MigratePartly(t *testing.T) {
 	for _, tenant := range report.Tenants {
 		require.Equal(t, tenant.Slug == "globex", tenant.Error != "")
 	}
-	_, err = d.Owner.Exec(t.Context(), "drop table "+globex.Schema.Quote()+".activity")
+	_, err = d.Owner.Exec(t.Context(), "drop table "+globex.Schema.Quote()+".users")
 	require.NoError(t, err)
 	h.must("migrate", "up")
 }
@@ -188,6 +192,8 @@ func TestCLI_Completion(t *testing.T) {
 	out := h.must("__complete", "tenant", "show", "gl")
 	require.Contains(t, out, "globex")
 	require.NotContains(t, out, "acme")
+	require.Contains(t, h.must("__complete", "tenant", "list", "--state", ""), "suspended")
+	require.Contains(t, h.must("__complete", "key", "create", "--scopes", ""), "write")
 }
 
 // Without a database each command says what to do about that.
@@ -201,6 +207,9 @@ func TestCLI_NoDatabase(t *testing.T) {
 	}
 	h.env = append(h.env, "ROWHOUSE_DATABASE_URL=postgres://nobody@127.0.0.1:1/none")
 	r := h.run("migrate", "up")
+	require.Equal(t, 2, r.code, r.errOut)
+	require.Contains(t, r.errOut, "login_secret")
+	r = h.run("config", "check")
 	require.Equal(t, 2, r.code, r.errOut)
 	require.Contains(t, r.errOut, "login_secret")
 	h.env = append(h.env, "ROWHOUSE_DATABASE_LOGIN_SECRET="+pgtest.Secret)

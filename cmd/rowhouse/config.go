@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 )
 
@@ -25,8 +26,17 @@ func (c *cli) configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check", Short: "Say whether the configuration is valid; all problems at once, exit code 2", Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, _, err := c.load(cmd); err != nil {
+			cfg, _, err := c.load(cmd)
+			if err != nil {
 				return err
+			}
+			secret, err := readSecret(cfg)
+			if err != nil {
+				return err
+			}
+			if cfg.Database.URL.IsSet() && secret == "" {
+				return apperr.New(apperr.Invalid, "database.login_secret is not set, and every command that uses database.url needs it: "+
+					"make one with `openssl rand -base64 32`")
 			}
 			return c.printOne(map[string]bool{"valid": true}, [][]string{{"the configuration is valid"}})
 		},

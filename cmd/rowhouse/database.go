@@ -10,10 +10,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
@@ -122,10 +122,6 @@ func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Se
 	if err != nil {
 		return nil, err
 	}
-	ownerConfig, err := logins.Owner()
-	if err != nil {
-		return nil, err
-	}
 	conn, err := pgx.Connect(ctx, server.AdminURL("postgres"))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded server: %w", err)
@@ -135,17 +131,26 @@ func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Se
 	if err != nil {
 		return nil, fmt.Errorf("database.role_prefix: %w", err)
 	}
-	for _, statement := range []struct{ sql, exists string }{
-		{"create role " + role.Quote(), "42710"},
-		// The password is base64url: no quote in it. The server logs no statements unless it is told to.
-		{"alter role " + role.Quote() + " login createrole password '" + ownerConfig.Password + "'", ""},
-		{"create database " + embeddedDatabase + " owner " + role.Quote(), "42P04"},
-	} {
-		_, err = conn.Exec(ctx, statement.sql)
-		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == statement.exists {
-			continue
-		}
-		if err != nil {
+	verifier, err := logins.Verifier(role.String())
+	if err != nil {
+		return nil, err
+	}
+	// Looked up first: a statement that fails is written to the server's log.
+	var hasRole, hasDatabase bool
+	err = conn.QueryRow(ctx, `select exists (select from pg_catalog.pg_roles where rolname = $1),
+		exists (select from pg_catalog.pg_database where datname = $2)`, role.String(), embeddedDatabase).Scan(&hasRole, &hasDatabase)
+	if err != nil {
+		return nil, fmt.Errorf("look into the embedded server: %w", err)
+	}
+	statements := []string{"alter role " + role.Quote() + " login createrole password '" + verifier + "'"}
+	if !hasRole {
+		statements = slices.Insert(statements, 0, "create role "+role.Quote())
+	}
+	if !hasDatabase {
+		statements = append(statements, "create database "+embeddedDatabase+" owner "+role.Quote())
+	}
+	for _, sql := range statements {
+		if _, err = conn.Exec(ctx, sql); err != nil {
 			return nil, fmt.Errorf("prepare the embedded server: %w", err)
 		}
 	}

@@ -65,6 +65,9 @@ func (c *cli) keyCreate() *cobra.Command {
 			if name == "" {
 				return usagef("--name is missing: say what the key is for, such as --name ci")
 			}
+			if tokenOnly && c.output == outputJSON {
+				return usagef("--token-only prints no JSON: leave one of --token-only and --output json out")
+			}
 			if expiresIn < 0 {
 				return usagef("--expires-in must be longer than 0, for example 720h")
 			}
@@ -89,6 +92,8 @@ func (c *cli) keyCreate() *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "what the key is for (required)")
 	cmd.Flags().StringSliceVar(&scopes, "scopes", []string{identity.ScopeRead, identity.ScopeWrite}, "what the key may do: read, write")
 	cmd.Flags().BoolVar(&tokenOnly, "token-only", false, "print the bare token and nothing else, for scripts")
+	_ = cmd.RegisterFlagCompletionFunc("scopes",
+		cobra.FixedCompletions([]string{identity.ScopeRead, identity.ScopeWrite}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "when the key stops working, for example 720h (default never)")
 	return cmd
 }

@@ -24,7 +24,7 @@ func TestReadmeTour(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"), "GOFLAGS=-buildvcs=false")
 	copyRepository(t, h.dir)
-	t.Cleanup(func() { _ = pgserver.Destroy(t.Context(), filepath.Join(h.dir, ".rowhouse")) })
+	t.Cleanup(func() { _ = pgserver.Destroy(context.WithoutCancel(t.Context()), filepath.Join(h.dir, ".rowhouse")) })
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
 	require.NoError(t, err)
 	blocks := tourBlock.FindAllStringSubmatch(string(readme), -1)

@@ -96,6 +96,17 @@ func (c *cli) root() *cobra.Command {
 		c.upCommand(), c.serveCommand(), c.workCommand(), c.migrateCommand(), c.tenantCommand(), c.keyCommand(), c.isolationCommand(),
 		c.configCommand(), c.healthCommand(), c.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = version
+	root.SetHelpCommand(&cobra.Command{ // cobra's own ends well although it knows no such command.
+		Use: "help [COMMAND]", Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q: `rowhouse --help` lists them", strings.Join(args, " "))
+			}
+			return found.Help()
+		},
+	})
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

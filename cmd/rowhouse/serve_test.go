@@ -131,7 +131,13 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	<-enough
+	gone := make(chan struct{})
+	go func() { wg.Wait(); close(gone) }()
+	select {
+	case <-enough:
+	case <-gone:
+		require.FailNow(t, "all clients gave up")
+	}
 	worker.stop(syscall.SIGTERM)
 	server.stop(syscall.SIGTERM)
 	wg.Wait()

@@ -181,6 +181,11 @@ func (c *cli) tenantList() *cobra.Command {
 			return c.print(views, []string{"SLUG", "NAME", "STATE", "VERSION", "SCHEMA", "CREATED"}, rows)
 		})
 	cmd.Flags().StringVar(&state, "state", "", "only tenants in this state")
+	states := make([]string, len(tenancy.States()))
+	for i, s := range tenancy.States() {
+		states[i] = string(s)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 

@@ -10,6 +10,8 @@ create table rowhouse.tenants (
     plan           text        not null default 'standard',
     state          text        not null,
     state_reason   text        not null default '',
+    -- Why the schema may be half-way between two versions; empty when it is not.
+    migration_error text       not null default '',
     schema_version bigint      not null default 0,
     fingerprint    text,
     created_at     timestamptz not null default now(),
@@ -25,7 +27,7 @@ create table rowhouse.tenants (
         state in ('provisioning', 'ready', 'suspended', 'migrating', 'quarantined', 'archived', 'deleted')),
     constraint tenants_deleted_check check ((state = 'deleted') = (deleted_at is not null))
 );
-comment on table rowhouse.tenants is 'One row per tenant, kept after deletion so that its id and slug are not given to another.';
+comment on table rowhouse.tenants is 'One row per tenant, kept after deletion: its id is never given to another, its slug not at once.';
 
 -- A slug belongs to one living tenant; deleted ones keep theirs for the quarantine.
 create unique index tenants_slug_key on rowhouse.tenants (slug) where state <> 'deleted';

@@ -122,8 +122,7 @@ func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
 		tenant := requestFrom(c.Request().Context()).tenant
 		switch tenant.State {
 		case tenancy.StateReady, tenancy.StateMigrating:
-			// A migration expands before it contracts, so the code serves a tenant that is being migrated, and one that is ahead of it.
-			if tenant.SchemaVersion >= h.cfg.MinSchemaVersion {
+			if tenant.Runs(h.cfg.MinSchemaVersion) {
 				h.cfg.Metrics.TenantResolved(telemetry.TenantFound)
 				return next(c)
 			}

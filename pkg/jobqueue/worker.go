@@ -76,11 +76,13 @@ func (c *Client) enter(ctx context.Context, metadata []byte) (tenantschema.Scope
 		return tenantschema.Scope{}, fmt.Errorf("look up tenant: %w", err)
 	}
 	switch t.State {
-	case tenancy.StateReady:
-		return c.cfg.DB.Tenant(t.Engine()), nil
+	case tenancy.StateReady, tenancy.StateMigrating:
+		if t.Runs(c.cfg.MinSchemaVersion) {
+			return c.cfg.DB.Tenant(t.Engine()), nil
+		}
 	case tenancy.StateArchived, tenancy.StateDeleted:
 		return tenantschema.Scope{}, river.JobCancel(fmt.Errorf("jobqueue: the tenant is %s", t.State))
-	case tenancy.StateProvisioning, tenancy.StateSuspended, tenancy.StateMigrating, tenancy.StateQuarantined:
+	case tenancy.StateProvisioning, tenancy.StateSuspended, tenancy.StateQuarantined:
 	}
 	// A state that this version of the program does not know waits too: the next version may.
 	return tenantschema.Scope{}, river.JobSnooze(c.cfg.RecheckAfter)

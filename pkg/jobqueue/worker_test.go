@@ -71,6 +71,29 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 		require.Equal(t, []string{"late"}, keys(t, b.acme))
 	})
 
+	t.Run("behind what the code needs waits, and is worked while migrating", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		b.enqueue(t, b.acme, note{Key: "patient"})
+		version := b.Tenant("acme").SchemaVersion
+		set := func(state string, version int64) {
+			_, err := b.Owner.Exec(t.Context(), "update rowhouse.tenants set state = $1, schema_version = $2 where slug = 'acme'", state, version)
+			require.NoError(t, err)
+		}
+		set("ready", version-1)
+		w := jobqueue.NewWorkers()
+		jobqueue.Handle(w, writeNote)
+		cfg := b.config(w)
+		cfg.RecheckAfter, cfg.MinSchemaVersion = time.Millisecond, version
+		b.start(t, cfg)
+		b.ear.next(t, jobqueue.OutcomeSnoozed)
+		set("migrating", version-1)
+		b.ear.next(t, jobqueue.OutcomeSnoozed)
+		set("migrating", version)
+		b.states(t, "completed")
+		require.Equal(t, []string{"patient"}, keys(t, b.acme))
+	})
+
 	t.Run("deleted ends the job", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)

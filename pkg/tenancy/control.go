@@ -79,7 +79,7 @@ func explainOwner(err error) error {
 // makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
 func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 	for role, inherit := range map[string]string{m.Logins.Control(): "inherit", m.Logins.Cell(firstCell): "noinherit"} {
-		verifier, err := m.Logins.verifier(role)
+		verifier, err := m.Logins.Verifier(role)
 		if err != nil {
 			return err
 		}

@@ -75,8 +75,9 @@ func (l *Logins) password(role string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of the role's password, as PostgreSQL stores it.
-func (l *Logins) verifier(role string) (string, error) {
+// Verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of the role's password, as PostgreSQL stores it: base64, digits, $ and :, so that it
+// needs no quoting. With it a password is set without the server, or its log, seeing it.
+func (l *Logins) Verifier(role string) (string, error) {
 	const iterations = 4096 // PostgreSQL's own default; the password has 256 random bits.
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand never fails: it ends the program instead.

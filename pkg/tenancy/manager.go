@@ -271,11 +271,19 @@ func (m *Manager) Suspend(ctx context.Context, slug, reason string) (Tenant, err
 	return m.change(ctx, t, StateSuspended, reason, StateReady, StateMigrating, StateSuspended)
 }
 
-// Resume lets a suspended tenant be served again. A tenant that is ready stays so.
+// Resume lets a suspended tenant be served again. A tenant that is ready stays so. One whose migration has failed half-way is refused.
 func (m *Manager) Resume(ctx context.Context, slug string) (Tenant, error) {
 	t, err := m.Get(ctx, slug)
 	if err != nil {
 		return Tenant{}, err
+	}
+	var halfWay string
+	if err = m.cfg.Pool.QueryRow(ctx, "select migration_error from rowhouse.tenants where id = $1", t.ID).Scan(&halfWay); err != nil {
+		return Tenant{}, fmt.Errorf("read state of %s: %w", t.Slug, err)
+	}
+	if halfWay != "" && t.State == StateSuspended {
+		return Tenant{}, apperr.New(apperr.Conflict, "the tenant %q is half-way between two schema versions (%s): run `rowhouse migrate up` first",
+			t.Slug, halfWay)
 	}
 	return m.change(ctx, t, StateReady, "", StateSuspended, StateReady)
 }

@@ -294,3 +294,29 @@ func TestManager_CreateGoesOnAfterACrash(t *testing.T) {
 	require.EqualValues(t, 2, acme.SchemaVersion)
 	require.Equal(t, "Acme", acme.Name)
 }
+
+// A suspended tenant whose migration failed half-way stays suspended, and cannot be resumed into service before it is mended.
+func TestManager_SuspendedAndHalfMigrated(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	files := fstest.MapFS{"00001_a.sql": sqlFile("-- +goose Up\ncreate table a (id int constraint a_pkey primary key);\n")}
+	d := pgtest.NewWith(t, pgtest.Options{TenantFiles: files})
+	d.Tenant("acme")
+	_, err := d.Manager.Suspend(ctx, "acme", "late")
+	require.NoError(t, err)
+	files["00002_b.sql"] = sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect 1/0;\n")
+	requireCode(t, manager(t, d, files).MigrateAll(ctx, func(tenancy.MigrationResult) {}), apperr.Partial)
+	acme, err := d.Manager.Get(ctx, "acme")
+	require.NoError(t, err)
+	require.Equal(t, tenancy.StateSuspended, acme.State)
+	require.Equal(t, "late", acme.StateReason)
+	_, err = d.Manager.Resume(ctx, "acme")
+	requireCode(t, err, apperr.Conflict)
+	require.ErrorContains(t, err, "migrate up")
+
+	files["00002_b.sql"] = sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n")
+	require.NoError(t, manager(t, d, files).MigrateAll(ctx, func(tenancy.MigrationResult) {}))
+	acme, err = d.Manager.Resume(ctx, "acme")
+	require.NoError(t, err)
+	require.Equal(t, tenancy.StateReady, acme.State)
+}

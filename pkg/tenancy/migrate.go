@@ -21,8 +21,8 @@ type MigrationResult struct {
 	Err error
 }
 
-// Behind lists the tenants whose schema is older than this program's, in one query.
-func (m *Manager) Behind(ctx context.Context) ([]Tenant, error) {
+// behind lists the tenants whose schema is older than this program's, in one query.
+func (m *Manager) behind(ctx context.Context) ([]Tenant, error) {
 	return readTenants(ctx, m.cfg.Pool, `where schema_version < $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')
 		order by schema_version, slug`, m.Target())
 }
@@ -53,7 +53,7 @@ func (m *Manager) Versions(ctx context.Context) ([]VersionCount, error) {
 //
 // The error is of code [apperr.Partial] when some tenants failed.
 func (m *Manager) MigrateAll(ctx context.Context, report func(MigrationResult)) error {
-	behind, err := m.Behind(ctx)
+	behind, err := m.behind(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,6 +133,7 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 		// Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout.
 		_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2,
 			state_reason = case when state = 'suspended' then state_reason else '' end,
+			migration_error = case when $3 then '' else 'it has begun and not ended' end,
 			state = case when state = 'suspended' then state when $3 then 'ready' else 'migrating' end
 			where id = $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')`, t.ID, version, done)
 		return err
@@ -140,8 +141,11 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 	if err == nil || !began {
 		return err
 	}
-	// Files outside a transaction may have done half their work: nobody should meet the tenant unawares.
-	_, quarantineErr := m.cfg.Pool.Exec(context.WithoutCancel(ctx), `update rowhouse.tenants set state = 'quarantined', state_reason = $2
-		where id = $1 and state = 'migrating'`, t.ID, "migration failed: "+err.Error())
+	// Files outside a transaction may have done half their work: nobody should meet the tenant unawares. A suspended one stays suspended,
+	// and cannot be resumed before it is mended.
+	_, quarantineErr := m.cfg.Pool.Exec(context.WithoutCancel(ctx), `update rowhouse.tenants set migration_error = $2,
+		state_reason = case when state = 'migrating' then 'migration failed: ' || $2 else state_reason end,
+		state = case when state = 'migrating' then 'quarantined' else state end
+		where id = $1 and state in ('migrating', 'suspended')`, t.ID, err.Error())
 	return errors.Join(err, quarantineErr)
 }
