@@ -138,12 +138,7 @@ func TestScope_OneTenantCannotTakeAllConnections(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, err := tenantschema.Open(tenantschema.Config{
-		MaxConns: 4, AcquireTimeout: 20 * time.Second, LockTimeout: 10 * time.Second,
-		Connect: func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
-	})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 4, AcquireTimeout: 20 * time.Second, LockTimeout: 10 * time.Second})
 	acme, globex := db.Tenant(d.Tenant("acme").Engine()), db.Tenant(d.Tenant("globex").Engine())
 	migration, err := d.Owner.Begin(ctx)
 	require.NoError(t, err)
@@ -175,12 +170,7 @@ func TestScope_LockTimeout(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, err := tenantschema.Open(tenantschema.Config{
-		LockTimeout: 10 * time.Millisecond,
-		Connect:     func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
-	})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+	db, _ := engineWith(t, d, tenantschema.Config{LockTimeout: 10 * time.Millisecond})
 	scope := db.Tenant(d.Tenant("acme").Engine())
 	migration, err := d.Owner.Begin(ctx)
 	require.NoError(t, err)

@@ -53,24 +53,28 @@ type trips struct{ n atomic.Int64 }
 // engine gives a DB like d.Engine with maxConns connections, whose round trips are counted.
 func engine(t *testing.T, d *pgtest.DB, maxConns int32) (*tenantschema.DB, *trips) {
 	t.Helper()
+	return engineWith(t, d, tenantschema.Config{MaxConns: maxConns})
+}
+
+// engineWith is engine with other settings.
+func engineWith(tb testing.TB, d *pgtest.DB, cfg tenantschema.Config) (*tenantschema.DB, *trips) {
+	tb.Helper()
 	count := &trips{}
-	db, err := tenantschema.Open(tenantschema.Config{
-		MaxConns: maxConns,
-		Connect: func(cell int) (*pgx.ConnConfig, error) {
-			cfg, err := d.Logins.As(d.Logins.Cell(cell))
-			if err != nil {
-				return nil, err
-			}
-			dial := cfg.DialFunc
-			cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := dial(ctx, network, addr)
-				return &countedConn{Conn: conn, trips: count}, err
-			}
-			return cfg, nil
-		},
-	})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+	cfg.Connect = func(cell int) (*pgx.ConnConfig, error) {
+		conn, err := d.Logins.As(d.Logins.Cell(cell))
+		if err != nil {
+			return nil, err
+		}
+		dial := conn.DialFunc
+		conn.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return &countedConn{Conn: conn, trips: count}, err
+		}
+		return conn, nil
+	}
+	db, err := tenantschema.Open(cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(db.Close)
 	return db, count
 }
 

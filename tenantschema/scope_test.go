@@ -293,12 +293,7 @@ func TestScope_UnavailableWhenAllConnectionsAreBusy(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, err := tenantschema.Open(tenantschema.Config{
-		MaxConns: 1, AcquireTimeout: 50 * time.Millisecond,
-		Connect: func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
-	})
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 1, AcquireTimeout: 50 * time.Millisecond})
 	scope := db.Tenant(d.Tenant("acme").Engine())
 	require.NoError(t, scope.InTx(ctx, func(*tenantschema.Tx) error {
 		_, err := scope.Exec(ctx, "select 1")
@@ -310,7 +305,7 @@ func TestScope_UnavailableWhenAllConnectionsAreBusy(t *testing.T) {
 		require.NotErrorIs(t, err, tenantschema.ErrUnavailable, "the caller's own deadline is the caller's own error")
 		return nil
 	}))
-	_, err = scope.Exec(ctx, "select 1")
+	_, err := scope.Exec(ctx, "select 1")
 	require.NoError(t, err)
 }
 

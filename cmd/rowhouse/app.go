@@ -169,6 +169,19 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	return p, err
 }
 
+// openProcess is openPlatform for a process that does nothing else.
+func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*platform, error) {
+	log, err := c.newLogger(cfg)
+	if err != nil {
+		return nil, err
+	}
+	logins, err := findLogins(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return openPlatform(ctx, cfg, logins, log, works)
+}
+
 // openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
 func (p *platform) openJobs() (err error) {
 	jobs := jobqueue.Config{}

@@ -35,15 +35,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	defer closeUnused(public, admin)
-	log, err := c.newLogger(cfg)
-	if err != nil {
-		return err
-	}
-	logins, err := findLogins(cfg)
-	if err != nil {
-		return err
-	}
-	p, err := openPlatform(ctx, cfg, logins, log, false)
+	p, err := c.openProcess(ctx, cfg, false)
 	if err != nil {
 		return err
 	}

@@ -32,19 +32,11 @@ func (c *cli) work(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	defer closeUnused(admin)
-	log, err := c.newLogger(cfg)
-	if err != nil {
-		return err
-	}
-	logins, err := findLogins(cfg)
-	if err != nil {
-		return err
-	}
-	p, err := openPlatform(ctx, cfg, logins, log, true)
+	p, err := c.openProcess(ctx, cfg, true)
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	log.Info("working", zap.Int("workers", cfg.Jobs.Workers))
+	p.log.Info("working", zap.Int("workers", cfg.Jobs.Workers))
 	return p.run(ctx, nil, admin)
 }
