@@ -31,6 +31,12 @@ import (
 // the migration that the code needs.
 const minSchemaVersion = 3
 
+// The product's jobs take milliseconds. What a killed worker held is worked again rescueAfter its start, and the pause of whoever looks.
+const (
+	jobTimeout  = 30 * time.Second
+	rescueAfter = 40 * time.Second
+)
+
 // openPool opens a pool and makes sure that the database answers.
 func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.Pool, error) {
 	poolConfig, err := pgxpool.ParseConfig("")
@@ -190,6 +196,7 @@ func (p *platform) openJobs() (err error) {
 		jobs = jobqueue.Config{
 			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
 			MinSchemaVersion: minSchemaVersion, MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
+			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
 		}
 		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
