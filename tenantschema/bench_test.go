@@ -17,9 +17,7 @@ func BenchmarkScope(b *testing.B) {
 	ctx := b.Context()
 	d := pgtest.New(b)
 	t := d.Tenant("acme").Engine()
-	db, err := tenantschema.Open(tenantschema.Config{
-		MaxConns: 1, Connect: func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
-	})
+	db, err := tenantschema.Open(d.EngineConfig(tenantschema.Config{MaxConns: 1}))
 	require.NoError(b, err)
 	b.Cleanup(db.Close)
 	scope := db.Tenant(t)

@@ -118,7 +118,7 @@ func TestTx_KeptIsDead(t *testing.T) {
 		}
 	})
 	for range 50 {
-		for _, tx := range []pgx.Tx{kept, savepoint, kept.AsLogin()} {
+		for _, tx := range []pgx.Tx{kept, savepoint, kept.AsPlatform()} {
 			_, err := tx.Exec(ctx, "select '"+uuid.NewString()+"'")
 			require.ErrorIs(t, err, pgx.ErrTxClosed)
 			_, err = tx.Begin(ctx)

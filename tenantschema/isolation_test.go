@@ -82,8 +82,8 @@ func TestRole_DeniedEveryTableOfAnother(t *testing.T) {
 	}
 }
 
-// AsLogin is outside every tenant, for one statement.
-func TestAsLogin(t *testing.T) {
+// AsPlatform is outside every tenant, for one statement.
+func TestAsPlatform(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
@@ -91,7 +91,7 @@ func TestAsLogin(t *testing.T) {
 	scope := db.Tenant(d.Tenant("acme").Engine())
 	const who = "select current_user::text || ' ' || coalesce(current_setting('rowhouse.tenant', true), '') || ' ' || current_setting('search_path')"
 	inside := scope.Tenant().Schema.String() + "  " + scope.Tenant().Schema.String()
-	outside := d.Logins.Cell(1) + " " + scope.Tenant().ID + " "
+	outside := d.Logins.Enqueuer() + " " + scope.Tenant().ID + " "
 	for range 2 {
 		require.NoError(t, scope.InTx(ctx, func(tx *tenantschema.Tx) error {
 			check := func(row pgx.Row, want string) {
@@ -101,7 +101,7 @@ func TestAsLogin(t *testing.T) {
 				require.Equal(t, want, got)
 			}
 			check(tx.QueryRow(ctx, who), inside)
-			check(tx.AsLogin().QueryRow(ctx, who), outside)
+			check(tx.AsPlatform().QueryRow(ctx, who), outside)
 			check(tx.QueryRow(ctx, who), inside)
 
 			// A failure outside, undone to a savepoint, leaves the transaction inside.
@@ -109,15 +109,15 @@ func TestAsLogin(t *testing.T) {
 			require.NoError(t, err)
 			nested, ok := savepoint.(*tenantschema.Tx)
 			require.True(t, ok)
-			_, err = nested.AsLogin().Exec(ctx, "select 1 from "+scope.Tenant().Schema.Quote()+".projects")
+			_, err = nested.AsPlatform().Exec(ctx, "select 1 from "+scope.Tenant().Schema.Quote()+".projects")
 			requireState(t, err, "42501")
 			require.NoError(t, savepoint.Rollback(ctx))
 			check(tx.QueryRow(ctx, who), inside)
-			check(tx.AsLogin().QueryRow(ctx, who), outside)
+			check(tx.AsPlatform().QueryRow(ctx, who), outside)
 
-			_, err = tx.AsLogin().CopyFrom(ctx, nil, nil, nil)
+			_, err = tx.AsPlatform().CopyFrom(ctx, nil, nil, nil)
 			require.Error(t, err)
-			require.Error(t, tx.AsLogin().Commit(ctx))
+			require.Error(t, tx.AsPlatform().Commit(ctx))
 			return nil
 		}))
 	}

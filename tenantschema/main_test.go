@@ -51,7 +51,7 @@ func requireState(t *testing.T, err error, states ...string) {
 type trips struct{ n atomic.Int64 }
 
 // engine gives a DB like d.Engine with maxConns connections, whose round trips are counted.
-func engine(t *testing.T, d *pgtest.DB, maxConns int32) (*tenantschema.DB, *trips) {
+func engine(t *testing.T, d *pgtest.DB, maxConns int) (*tenantschema.DB, *trips) {
 	t.Helper()
 	return engineWith(t, d, tenantschema.Config{MaxConns: maxConns})
 }
@@ -60,8 +60,8 @@ func engine(t *testing.T, d *pgtest.DB, maxConns int32) (*tenantschema.DB, *trip
 func engineWith(tb testing.TB, d *pgtest.DB, cfg tenantschema.Config) (*tenantschema.DB, *trips) {
 	tb.Helper()
 	count := &trips{}
-	cfg.Connect = func(cell int) (*pgx.ConnConfig, error) {
-		conn, err := d.Logins.As(d.Logins.Cell(cell))
+	cfg.Connect = func(login tenantschema.Login) (*pgx.ConnConfig, error) {
+		conn, err := d.Logins.Engine(login)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +72,7 @@ func engineWith(tb testing.TB, d *pgtest.DB, cfg tenantschema.Config) (*tenantsc
 		}
 		return conn, nil
 	}
-	db, err := tenantschema.Open(cfg)
+	db, err := tenantschema.Open(d.EngineConfig(cfg))
 	require.NoError(tb, err)
 	tb.Cleanup(db.Close)
 	return db, count

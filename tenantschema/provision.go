@@ -88,43 +88,107 @@ func (s *Session) Close() error {
 	return errors.Join(s.db.Close(), s.driver.Close())
 }
 
+// Spec says how a tenant's schema is to stand.
+type Spec struct {
+	// Name is the schema and the role.
+	Name Name
+	// Member is the login role that may enter the role. [Session.Create] and [Session.AddRoles] grant it.
+	Member string
+	// Sealed puts the seal's policies on every table. It needs [SetUpSeal].
+	Sealed bool
+}
+
 // Record writes what has become true of a tenant's schema into the caller's own tables. It runs inside the transaction that makes it
 // true. done says that the schema is complete; otherwise files that run outside transactions are still to come.
 type Record func(ctx context.Context, tx pgx.Tx, version int64, done bool) error
 
-// Create makes the role and the schema of name, applies all migrations and grants the role its rights; member, a login role, may then
-// enter the role. Everything happens in one transaction, together with begin (which may be nil) before and record after it, unless a
+// Create makes the role and the schema, applies all migrations, seals the tables if they are to be, and grants the role its rights. Everything happens in one transaction, together with begin (which may be nil) before and record after it, unless a
 // migration is marked NO TRANSACTION: then each stretch of files is a transaction of its own.
 //
 // Create may be repeated after a failure or crash at any point and takes up the work where it stands. Two at once take turns.
-func (s *Session) Create(ctx context.Context, name Name, member string, begin func(context.Context, pgx.Tx) error, record Record) error {
+func (s *Session) Create(ctx context.Context, spec Spec, begin func(context.Context, pgx.Tx) error, record Record) error {
 	prepare := func(ctx context.Context, tx pgx.Tx) error {
 		if begin != nil {
 			if err := begin(ctx, tx); err != nil {
 				return err
 			}
 		}
-		return s.prepare(ctx, tx, name, member)
+		return s.prepare(ctx, tx, spec)
 	}
-	return s.locked(ctx, name, func() error { return s.advance(ctx, name, prepare, record) })
+	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
 }
 
-// Migrate brings the schema of name to the newest version, and its grants up to date. [ErrNoSchema] if there is none. A failure
+// Migrate brings a schema to the newest version, and its grants and its seal up to date. [ErrNoSchema] if there is none. A failure
 // leaves the schema on the version it had, or after a NO TRANSACTION file on the last one that record was told of.
-func (s *Session) Migrate(ctx context.Context, name Name, record Record) error {
+func (s *Session) Migrate(ctx context.Context, spec Spec, record Record) error {
 	prepare := func(ctx context.Context, tx pgx.Tx) error {
-		// Existence first: with a path of only missing schemas goose would write elsewhere or fail late.
-		var exists bool
-		err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", name.String()).Scan(&exists)
-		if err != nil {
-			return fmt.Errorf("look for schema: %w", err)
-		}
-		if !exists {
-			return fmt.Errorf("%w: %s", ErrNoSchema, name)
-		}
-		return nil
+		// With a path of only missing schemas goose would write elsewhere or fail late.
+		return mustExist(ctx, tx, spec.Name)
 	}
-	return s.locked(ctx, name, func() error { return s.advance(ctx, name, prepare, record) })
+	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
+}
+
+// mustExist gives [ErrNoSchema] if there is no schema of name.
+func mustExist(ctx context.Context, tx pgx.Tx, name Name) error {
+	var exists bool
+	err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", name.String()).Scan(&exists)
+	if err != nil {
+		return fmt.Errorf("look for schema: %w", err)
+	}
+	if !exists {
+		return fmt.Errorf("%w: %s", ErrNoSchema, name)
+	}
+	return nil
+}
+
+// SetSealed puts the seal on every table of name, or takes it away, in one transaction with record. Scopes bear a seal in every tier, so
+// no statement fails by it; each waits for the table's lock for an instant. It may be repeated.
+func (s *Session) SetSealed(ctx context.Context, name Name, sealed bool, record func(context.Context, pgx.Tx) error) error {
+	return s.locked(ctx, name, func() error {
+		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+			if err := s.limitLocks(ctx, tx); err != nil {
+				return err
+			}
+			if err := mustExist(ctx, tx, name); err != nil {
+				return err
+			}
+			if err := enterSchema(ctx, tx, name); err != nil {
+				return err
+			}
+			change := unsealTables
+			if sealed {
+				change = sealTables
+			}
+			if err := change(ctx, tx, name); err != nil {
+				return err
+			}
+			return record(ctx, tx)
+		})
+	})
+}
+
+// AddRoles makes the roles of tenants to come and lets their members enter them, all in one transaction together with record. Each
+// change of memberships makes every backend look its own up again, which takes milliseconds where there are thousands: in a block that
+// happens once.
+func (s *Session) AddRoles(ctx context.Context, specs []Spec, record func(context.Context, pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		for _, spec := range specs {
+			if spec.Name.IsZero() {
+				return ErrNoTenant
+			}
+			if err := s.addRole(ctx, tx, spec); err != nil {
+				return err
+			}
+		}
+		return record(ctx, tx)
+	})
+}
+
+func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
+	if _, err := tx.Exec(ctx, "select pg_catalog.set_config('search_path', $1, true)", name.Quote()); err != nil {
+		return fmt.Errorf("set search_path: %w", err)
+	}
+	return nil
 }
 
 // Drop removes the schema of name with all that is in it, and the role. record runs in the same transaction. What is already gone is
@@ -169,7 +233,18 @@ func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {
 }
 
 // prepare makes the role, its membership and the schema, as far as they are not there.
-func (s *Session) prepare(ctx context.Context, tx pgx.Tx, name Name, member string) error {
+func (s *Session) prepare(ctx context.Context, tx pgx.Tx, spec Spec) error {
+	if err := s.addRole(ctx, tx, spec); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "create schema if not exists "+spec.Name.Quote()); err != nil {
+		return fmt.Errorf("create schema: %w", err)
+	}
+	return nil
+}
+
+func (s *Session) addRole(ctx context.Context, tx pgx.Tx, spec Spec) error {
+	name := spec.Name
 	var exists, powerful bool
 	err := tx.QueryRow(ctx, `select true, rolsuper or rolcanlogin or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication
 		from pg_catalog.pg_roles where rolname = $1`, name.String()).Scan(&exists, &powerful)
@@ -183,17 +258,19 @@ func (s *Session) prepare(ctx context.Context, tx pgx.Tx, name Name, member stri
 	case powerful:
 		return fmt.Errorf("tenantschema: a role %s with more rights than a tenant's exists already: drop it first", name)
 	}
-	grant := "grant " + name.Quote() + " to " + pgx.Identifier{member}.Sanitize()
-	if version := s.conn.PgConn().ParameterStatus("server_version"); majorVersion(version) >= 16 {
-		grant += " with inherit false, set true"
-	}
-	if _, err = tx.Exec(ctx, grant); err != nil {
-		return fmt.Errorf("grant role to %s: %w", member, err)
-	}
-	if _, err = tx.Exec(ctx, "create schema if not exists "+name.Quote()); err != nil {
-		return fmt.Errorf("create schema: %w", err)
+	if _, err = tx.Exec(ctx, GrantRole(s.conn, name.String(), spec.Member)); err != nil {
+		return fmt.Errorf("grant role to %s: %w", spec.Member, err)
 	}
 	return nil
+}
+
+// GrantRole gives the statement that lets member become role, and gives it none of role's rights before it has.
+func GrantRole(conn *pgx.Conn, role, member string) string {
+	grant := "grant " + pgx.Identifier{role}.Sanitize() + " to " + pgx.Identifier{member}.Sanitize()
+	if version := conn.PgConn().ParameterStatus("server_version"); majorVersion(version) >= 16 {
+		grant += " with inherit false, set true"
+	}
+	return grant
 }
 
 // majorVersion reads the 16 of "16.3 (Debian 16.3-1)".
@@ -204,7 +281,8 @@ func majorVersion(serverVersion string) int {
 }
 
 // advance runs the pending groups of migrations: prepare in the first transaction, record in each.
-func (s *Session) advance(ctx context.Context, name Name, prepare func(context.Context, pgx.Tx) error, record Record) error {
+func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.Context, pgx.Tx) error, record Record) error {
+	name := spec.Name
 	first, version := true, int64(0)
 	for {
 		finished := false
@@ -217,8 +295,8 @@ func (s *Session) advance(ctx context.Context, name Name, prepare func(context.C
 					return err
 				}
 			}
-			if _, err := tx.Exec(ctx, "select pg_catalog.set_config('search_path', $1, true)", name.Quote()); err != nil {
-				return fmt.Errorf("set search_path: %w", err)
+			if err := enterSchema(ctx, tx, name); err != nil {
+				return err
 			}
 			var err error
 			if version, err = s.currentVersion(ctx, tx, name); err != nil {
@@ -231,6 +309,11 @@ func (s *Session) advance(ctx context.Context, name Name, prepare func(context.C
 			}
 			if err = grantTables(ctx, tx, name); err != nil {
 				return err
+			}
+			if spec.Sealed {
+				if err = sealTables(ctx, tx, name); err != nil {
+					return err
+				}
 			}
 			_, more := s.p.next(version)
 			finished = !more

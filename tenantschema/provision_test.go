@@ -52,6 +52,10 @@ func newProvisioning(t *testing.T, fsys fstest.MapFS, name string) *provisioning
 	return &provisioning{d: d, p: p, s: s, name: n}
 }
 
+func (p *provisioning) spec() tenantschema.Spec {
+	return tenantschema.Spec{Name: p.name, Member: p.d.Logins.Cell(1), Sealed: true}
+}
+
 // exists says what there is of the tenant: role, schema.
 func (p *provisioning) exists(t *testing.T) (role, schema bool) {
 	t.Helper()
@@ -75,7 +79,7 @@ type recorded struct {
 }
 
 func (p *provisioning) create(ctx context.Context, records *[]recorded) error {
-	return p.s.Create(ctx, p.name, p.d.Logins.Cell(1), nil, func(_ context.Context, _ pgx.Tx, version int64, done bool) error {
+	return p.s.Create(ctx, p.spec(), nil, func(_ context.Context, _ pgx.Tx, version int64, done bool) error {
 		*records = append(*records, recorded{version, done})
 		return nil
 	})
@@ -91,7 +95,7 @@ func TestCreate_OneTransaction(t *testing.T) {
 
 	// Whatever fails last takes everything with it.
 	mine := errors.New("mine")
-	err := p.s.Create(ctx, p.name, p.d.Logins.Cell(1), nil, func(context.Context, pgx.Tx, int64, bool) error { return mine })
+	err := p.s.Create(ctx, p.spec(), nil, func(context.Context, pgx.Tx, int64, bool) error { return mine })
 	require.ErrorIs(t, err, mine)
 	role, schema := p.exists(t)
 	require.False(t, role || schema)
@@ -126,7 +130,7 @@ func TestCreate_StepByStep(t *testing.T) {
 	mine := errors.New("mine")
 	for cut := range 2 {
 		n := 0
-		err := p.s.Create(ctx, p.name, p.d.Logins.Cell(1), nil, func(context.Context, pgx.Tx, int64, bool) error {
+		err := p.s.Create(ctx, p.spec(), nil, func(context.Context, pgx.Tx, int64, bool) error {
 			if n++; n > cut {
 				return mine
 			}
@@ -156,7 +160,7 @@ func TestCreate_AtOnce(t *testing.T) {
 			s, err := p.p.Connect(ctx)
 			if err == nil {
 				err = errors.Join(
-					s.Create(ctx, p.name, p.d.Logins.Cell(1), nil, func(context.Context, pgx.Tx, int64, bool) error { return nil }), s.Close())
+					s.Create(ctx, p.spec(), nil, func(context.Context, pgx.Tx, int64, bool) error { return nil }), s.Close())
 			}
 			errs[i] = err
 		})
@@ -182,7 +186,7 @@ func TestMigrate(t *testing.T) {
 	fsys := files()
 	p := newProvisioning(t, fsys, "t_migrate")
 	nothing := func(context.Context, pgx.Tx, int64, bool) error { return nil }
-	require.ErrorIs(t, p.s.Migrate(ctx, p.name, nothing), tenantschema.ErrNoSchema)
+	require.ErrorIs(t, p.s.Migrate(ctx, p.spec(), nothing), tenantschema.ErrNoSchema)
 	role, schema := p.exists(t)
 	require.False(t, role || schema, "migrating makes no tenant")
 
@@ -198,9 +202,9 @@ func TestMigrate(t *testing.T) {
 	session, err := worse.Connect(ctx)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = session.Close() }) // Only used by this test.
-	requireState(t, session.Migrate(ctx, p.name, nothing), "22012")
+	requireState(t, session.Migrate(ctx, p.spec(), nothing), "22012")
 	require.Equal(t, []string{"a", "c", "goose_db_version"}, p.tables(t))
-	requireState(t, session.Migrate(ctx, p.name, nothing), "22012")
+	requireState(t, session.Migrate(ctx, p.spec(), nothing), "22012")
 
 	// New tables are granted.
 	fsys["00004_bad.sql"] = sqlFile("-- +goose Up\ncreate table d (id int constraint d_pkey primary key);\n")
@@ -209,7 +213,7 @@ func TestMigrate(t *testing.T) {
 	session2, err := better.Connect(ctx)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = session2.Close() }) // Only used by this test.
-	require.NoError(t, session2.Migrate(ctx, p.name, nothing))
+	require.NoError(t, session2.Migrate(ctx, p.spec(), nothing))
 	scope := p.d.Engine.Tenant(tenantschema.Tenant{ID: "x", Schema: p.name, Cell: 1})
 	_, err = scope.Exec(ctx, "insert into d values (1)")
 	require.NoError(t, err)

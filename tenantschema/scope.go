@@ -2,7 +2,6 @@ package tenantschema
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -12,8 +11,8 @@ import (
 // Scope runs SQL inside one tenant's schema, as that tenant's role. It is a value without I/O or state; its methods are safe for
 // concurrent use.
 //
-// Query, QueryRow, Exec and SendBatch each take one round trip and are one transaction (the first use of a statement on a connection
-// takes a few more to prepare it). They accept pgx's arguments, pgx.NamedArgs included, and refuse pgx.QueryExecMode.
+// Query, QueryRow, Exec and SendBatch each take one round trip and are one transaction (the first use of a statement in the process takes
+// one more, to learn its types). They accept pgx's arguments, pgx.NamedArgs included, and refuse pgx.QueryExecMode.
 type Scope struct {
 	db *DB
 	t  Tenant
@@ -22,19 +21,18 @@ type Scope struct {
 // Tenant gives the tenant of the scope.
 func (s Scope) Tenant() Tenant { return s.t }
 
+// entering is the frame of a scope's round trip.
+func entering() frame { return frame{enter: true} }
+
 // Exec runs one statement and reports what it did.
-func (s Scope) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	results, l, err := s.send(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{{SQL: sql, Arguments: args}}})
+func (s Scope) Exec(ctx context.Context, sql string, args ...any) (tag pgconn.CommandTag, err error) {
+	l, err := s.db.acquire(ctx, s.t)
 	if err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	finished := false
-	defer l.releaseUnless(&finished)
-	tag, err := results.Exec()
-	// The implicit transaction ends at the batch's end, so a deferred constraint shows only there.
-	if closeErr := results.Close(); err == nil {
-		err = closeErr
-	}
+	defer l.releaseUnless(&finished) // An argument's own code, which pgx calls, may panic.
+	tag, err = l.exec(ctx, entering(), sql, args)
 	finished = true
 	l.release(err)
 	return tag, err
@@ -42,16 +40,15 @@ func (s Scope) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comman
 
 // Query runs one statement and gives its rows, which must be closed: the connection is held until then.
 func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	results, l, err := s.send(ctx, &pgx.Batch{QueuedQueries: []*pgx.QueuedQuery{{SQL: sql, Arguments: args}}})
+	l, err := s.db.acquire(ctx, s.t)
 	if err != nil {
 		return failedRows{err}, err
 	}
-	rows, err := results.Query()
-	scoped := &batchRows{Rows: rows, results: results, end: l.release}
-	if err != nil {
-		scoped.Close()
-	}
-	return scoped, err
+	finished := false
+	defer l.releaseUnless(&finished)
+	rows, err := l.rows(ctx, entering(), sql, args, l.release)
+	finished = true
+	return rows, err
 }
 
 // QueryRow runs one statement that gives at most one row. Its error waits until Scan, which must be called.
@@ -62,63 +59,22 @@ func (s Scope) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 
 // SendBatch runs all statements of b in one round trip and one transaction: all or none. The results must be closed.
 func (s Scope) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	results, l, err := s.send(ctx, b)
+	l, err := s.db.acquire(ctx, s.t)
 	if err != nil {
 		return failedBatch{err}
 	}
-	return &leasedBatch{BatchResults: results, l: l}
-}
-
-// send sends [enter][statements of b] and reads the first result. On error the connection has been released.
-func (s Scope) send(ctx context.Context, b *pgx.Batch) (pgx.BatchResults, *lease, error) {
-	l, err := s.db.acquire(ctx, s.t)
-	if err != nil {
-		return nil, nil, err
-	}
 	finished := false
-	defer l.releaseUnless(&finished) // An argument's own code, which pgx calls, may panic.
-	batch := &pgx.Batch{}
-	batch.Queue(stmtEnter, s.t.Schema.String())
-	if err = appendPrepared(ctx, batch, b, l.conn, l.ensure); err != nil {
-		finished = true
-		l.release(err)
-		return nil, nil, err
-	}
-	results := l.conn.SendBatch(ctx, batch)
-	_, err = results.Exec()
+	defer l.releaseUnless(&finished)
+	x, err := l.start(ctx, entering(), queriesOf(b), l.release)
 	finished = true
 	if err != nil {
-		_ = results.Close() // Its error is the same one.
 		l.release(err)
-		return nil, nil, fmt.Errorf("enter tenant %s: %w", s.t.Schema, err)
+		return failedBatch{err}
 	}
-	return results, l, nil
+	return x
 }
 
-// appendPrepared queues the statements of src on dst by the names under which they are prepared, keeping their callbacks.
-func appendPrepared(
-	ctx context.Context, dst, src *pgx.Batch, conn *pgx.Conn, ensure func(context.Context, string) (string, error),
-) error {
-	names := map[string]struct{}{}
-	for _, q := range src.QueuedQueries {
-		sql, args, err := plain(ctx, conn, q.SQL, q.Arguments)
-		if err != nil {
-			return err
-		}
-		name, err := ensure(ctx, sql)
-		if err != nil {
-			return err
-		}
-		if names[name] = struct{}{}; len(names) > maxStatements {
-			// The cache would forget a statement that this batch still needs.
-			return fmt.Errorf("tenantschema: a batch may hold at most %d different statements: send it in parts", maxStatements)
-		}
-		dst.Queue(name, args...).Fn = q.Fn
-	}
-	return nil
-}
-
-// InTx runs fn inside one transaction of the tenant and commits it when fn returns nil. The transaction opens in one round trip.
+// InTx runs fn inside one transaction of the tenant and commits it when fn returns nil. It opens in the round trip of the first statement.
 //
 // When fn returns an error, everything is rolled back and the error is returned as it is. When fn panics, the connection is closed,
 // which rolls back, and the panic goes on. fn must not keep tx.
@@ -130,6 +86,18 @@ func (s Scope) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 type TxOptions struct {
 	Isolation pgx.TxIsoLevel
 	ReadOnly  bool
+}
+
+// begin is the statement that opens such a transaction.
+func (o TxOptions) begin() string {
+	sql := "begin"
+	if o.Isolation != "" {
+		sql += " isolation level " + string(o.Isolation)
+	}
+	if o.ReadOnly {
+		sql += " read only"
+	}
+	return sql
 }
 
 // InTxWith is [Scope.InTx] with options.
@@ -153,17 +121,17 @@ func (s Scope) InTxWith(ctx context.Context, opts TxOptions, fn func(tx *Tx) err
 
 // inTx runs fn in a transaction on l.
 func (l *lease) inTx(ctx context.Context, opts TxOptions, fn func(tx *Tx) error) error {
-	inner, err := l.begin(ctx, opts)
-	if err != nil {
-		return fmt.Errorf("enter tenant %s: %w", l.t.Schema, err)
-	}
-	if err = fn(&Tx{inner: inner, l: l, top: true}); err != nil {
-		if rollbackErr := inner.Rollback(ctx); rollbackErr != nil && !errors.Is(rollbackErr, pgx.ErrTxClosed) {
+	tx := &Tx{l: l, begin: opts.begin()}
+	if err := fn(tx); err != nil {
+		if l.begun && l.simple(ctx, "rollback") != nil {
 			l.kill()
 		}
 		return err
 	}
-	if err = inner.Commit(ctx); err != nil {
+	if !l.begun {
+		return nil // Nothing was asked of it.
+	}
+	if err := l.simple(ctx, "commit"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil

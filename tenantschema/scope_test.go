@@ -87,7 +87,7 @@ func TestScope_OneRoundTrip(t *testing.T) {
 	}
 	outside := func() {
 		require.NoError(t, scope.InTx(ctx, func(tx *tenantschema.Tx) error {
-			_, err := tx.AsLogin().Exec(ctx, "select 1")
+			_, err := tx.AsPlatform().Exec(ctx, "select 1")
 			return err
 		}))
 	}
@@ -103,8 +103,9 @@ func TestScope_OneRoundTrip(t *testing.T) {
 	require.EqualValues(t, 1, trips.during(row), "QueryRow")
 	require.EqualValues(t, 1, trips.during(exec), "Exec")
 	require.EqualValues(t, 1, trips.during(batch), "SendBatch")
-	require.EqualValues(t, 3, trips.during(inTx), "InTx: begin with role and path, one statement, commit")
-	require.EqualValues(t, 3, trips.during(outside), "InTx with one statement as the login role")
+	require.EqualValues(t, 2, trips.during(inTx), "InTx: one statement with begin, role and path before it; commit")
+	require.EqualValues(t, 2, trips.during(outside), "InTx with one statement outside the tenant")
+	require.Zero(t, trips.during(func() { require.NoError(t, scope.InTx(ctx, func(*tenantschema.Tx) error { return nil })) }), "InTx with nothing")
 	require.EqualValues(t, 1, trips.during(func() { query(db.Tenant(globex)) }), "another tenant on the same connection")
 }
 
@@ -183,7 +184,10 @@ func TestScope_ZeroTenant(t *testing.T) {
 	gone := d.Engine.Tenant(tenantschema.Tenant{Schema: missing, Cell: 1})
 	_, err = gone.Exec(ctx, "select 1")
 	requireState(t, err, "22023", "42704") // role does not exist
-	requireState(t, gone.InTx(ctx, func(*tenantschema.Tx) error { return nil }), "22023", "42704")
+	requireState(t, gone.InTx(ctx, func(tx *tenantschema.Tx) error {
+		_, err := tx.Begin(ctx)
+		return err
+	}), "22023", "42704")
 }
 
 func TestInTx_Ends(t *testing.T) {
@@ -293,7 +297,7 @@ func TestScope_UnavailableWhenAllConnectionsAreBusy(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 1, AcquireTimeout: 50 * time.Millisecond})
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 1, AcquireTimeout: 400 * time.Millisecond})
 	scope := db.Tenant(d.Tenant("acme").Engine())
 	require.NoError(t, scope.InTx(ctx, func(*tenantschema.Tx) error {
 		_, err := scope.Exec(ctx, "select 1")
@@ -339,7 +343,7 @@ func TestScope_StatementsAreBounded(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, _ := engine(t, d, 1)
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 1, MaxStatements: 250})
 	scope := db.Tenant(d.Tenant("acme").Engine())
 	for i := range 400 {
 		var n int

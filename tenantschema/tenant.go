@@ -11,12 +11,29 @@ import (
 // Tier says how strongly a tenant is kept apart from the others.
 type Tier string
 
-// TierPooled enters the tenant's role and path per transaction, on connections that tenants share.
-const TierPooled Tier = "pooled"
+// The tiers. What each withstands stands in docs/isolation.md.
+const (
+	// TierPooled enters the tenant's role and path per transaction, on connections that the tenants of a cell share.
+	TierPooled Tier = "pooled"
+	// TierSealed adds the seal: every table asks for proof that the transaction is the tenant's.
+	TierSealed Tier = "sealed"
+	// TierDedicated adds a login role of the tenant's own, which may become no other tenant, and connections that nobody shares.
+	TierDedicated Tier = "dedicated"
+)
+
+// Login says whose connections are wanted: those of a cell, or those of one tenant.
+type Login struct {
+	// Cell is the number of a cell, from 1; 0 for the login of a dedicated tenant.
+	Cell int
+	// Tenant is the dedicated tenant.
+	Tenant Name
+	// Secret is the dedicated tenant's [Tenant.LoginSecret].
+	Secret string
+}
 
 // Tenant is what the engine must know to run SQL as one tenant.
 type Tenant struct {
-	// ID is the platform's key of the tenant. The engine only carries it, and stamps it on work that leaves the scope ([Tx.AsLogin]).
+	// ID is the platform's key of the tenant. The engine only carries it, and stamps it on work that leaves the scope ([Tx.AsPlatform]).
 	ID string
 	// Schema names the schema and the role.
 	Schema Name
@@ -24,6 +41,8 @@ type Tenant struct {
 	Cell int
 	// Tier is how the tenant is kept apart; empty means [TierPooled].
 	Tier Tier
+	// LoginSecret is handed to [Config.Connect] for a tenant of [TierDedicated], for example its encrypted password.
+	LoginSecret string
 	// Version is the schema version that the caller believes the tenant to be on. Prepared statements are kept apart by it, so that
 	// a fleet that is half migrated never meets "cached plan must not change result type".
 	Version int64
@@ -34,6 +53,18 @@ var ErrNoTenant = errors.New("tenantschema: the scope names no tenant")
 
 // ErrUnavailable is returned when no connection could be had in time, or none at all: the same call may succeed later.
 var ErrUnavailable = errors.New("tenantschema: no database connection available")
+
+// ErrPooler is returned where a connection turns out to lead through a pooler that nobody has declared.
+var ErrPooler = errors.New("tenantschema: the connection leads through a pooler, which hands sessions on: connect directly, " +
+	"or declare it by Config.Pooler")
+
+// login gives whose connections serve t.
+func (t Tenant) login() Login {
+	if t.Tier == TierDedicated {
+		return Login{Tenant: t.Schema, Secret: t.LoginSecret}
+	}
+	return Login{Cell: t.Cell}
+}
 
 // DBTX is what features and generated code ask for: the methods that [Scope] and [*Tx] share. sqlc calls it DBTX.
 type DBTX interface {
@@ -47,5 +78,4 @@ var (
 	_ DBTX   = Scope{}
 	_ DBTX   = (*Tx)(nil)
 	_ pgx.Tx = (*Tx)(nil)
-	_ pgx.Tx = (*loginTx)(nil)
 )

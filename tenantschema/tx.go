@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -15,8 +16,8 @@ var errTopTx = errors.New("tenantschema: InTx ends the transaction: return nil t
 // errKept is returned by whatever is asked of a transaction after InTx has ended it: its connection serves others by then.
 var errKept = fmt.Errorf("tenantschema: the function given to InTx has returned: %w", pgx.ErrTxClosed)
 
-// errCopyAsLogin is returned by CopyFrom of AsLogin.
-var errCopyAsLogin = errors.New("tenantschema: AsLogin has no CopyFrom: use SendBatch")
+// errCopyAsPlatform is returned by CopyFrom of AsPlatform.
+var errCopyAsPlatform = errors.New("tenantschema: AsPlatform has no CopyFrom: use SendBatch")
 
 // errPrepare is returned by Prepare.
 var errPrepare = errors.New("tenantschema: statements are prepared for you: pass the SQL to Query or Exec")
@@ -24,64 +25,110 @@ var errPrepare = errors.New("tenantschema: statements are prepared for you: pass
 // Tx is a transaction inside a tenant, or a savepoint within one ([Tx.Begin]). It satisfies pgx.Tx and [DBTX]. Like pgx.Tx it is not
 // safe for concurrent use.
 type Tx struct {
-	inner pgx.Tx
-	l     *lease
-	top   bool
+	l *lease
+	// begin opens the transaction; it travels with the first statement.
+	begin string
+	// depth is 0 for the transaction itself, else that of the savepoint.
+	depth int
+	// ended says that the savepoint has been committed or rolled back.
+	ended bool
+	// platform makes every statement run outside the tenant.
+	platform bool
+}
+
+// AsPlatform gives the same transaction outside the tenant: each statement runs as [Config.PlatformRole], with an empty search_path and
+// the transaction-local setting rowhouse.tenant naming the tenant, and steps back into the tenant before its round trip ends.
+//
+// It is for the platform's own tables that must change together with the tenant's data, such as the job queue. What the role may do there is
+// up to its grants and to policies on rowhouse.tenant and the seal; on tenants' schemas it has no right at all.
+func (tx *Tx) AsPlatform() pgx.Tx {
+	outside := *tx
+	outside.platform = true
+	return &outside
 }
 
 // Tenant gives the tenant of the transaction.
 func (tx *Tx) Tenant() Tenant { return tx.l.t }
 
+// closed gives an error if the transaction can take no more statements.
+func (tx *Tx) closed() error {
+	switch {
+	case tx.l.ended.Load():
+		return errKept
+	case tx.ended:
+		return pgx.ErrTxClosed
+	}
+	return nil
+}
+
+// frame is what the next round trip has around its statements.
+func (tx *Tx) frame() frame {
+	if tx.l.begun {
+		return frame{platform: tx.platform}
+	}
+	return frame{begin: tx.begin, enter: true, platform: tx.platform}
+}
+
+// open makes sure that the transaction has begun.
+func (tx *Tx) open(ctx context.Context) error {
+	if tx.l.begun {
+		return nil
+	}
+	x, err := tx.l.start(ctx, tx.frame(), nil, func(error) {})
+	if err != nil {
+		return err
+	}
+	return x.finish(nil)
+}
+
 // Begin sets a savepoint and gives it as a transaction of its own, to be committed (released) or rolled back.
 func (tx *Tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if tx.l.ended.Load() {
-		return nil, errKept
-	}
-	inner, err := tx.inner.Begin(ctx)
-	if err != nil {
+	if err := tx.closed(); err != nil {
 		return nil, err
 	}
-	return &Tx{inner: inner, l: tx.l}, nil
+	if err := tx.open(ctx); err != nil { // Before the savepoint: rolling back to it must not take role and path away.
+		return nil, err
+	}
+	nested := &Tx{l: tx.l, depth: tx.depth + 1, platform: tx.platform}
+	if err := tx.l.simple(ctx, "savepoint "+nested.savepoint()); err != nil {
+		return nil, err
+	}
+	return nested, nil
 }
+
+func (tx *Tx) savepoint() string { return "rh_" + strconv.Itoa(tx.depth) }
 
 // Commit releases a savepoint. The outermost transaction is committed by InTx and refuses.
-func (tx *Tx) Commit(ctx context.Context) error {
-	if tx.top {
-		return errTopTx
-	}
-	if tx.l.ended.Load() {
-		return errKept
-	}
-	return tx.inner.Commit(ctx)
-}
+func (tx *Tx) Commit(ctx context.Context) error { return tx.end(ctx, "release savepoint ") }
 
 // Rollback goes back to a savepoint. The outermost transaction is rolled back by InTx and refuses.
-func (tx *Tx) Rollback(ctx context.Context) error {
-	if tx.top {
+func (tx *Tx) Rollback(ctx context.Context) error { return tx.end(ctx, "rollback to savepoint ") }
+
+func (tx *Tx) end(ctx context.Context, how string) error {
+	if tx.depth == 0 {
 		return errTopTx
 	}
-	if tx.l.ended.Load() {
-		return errKept
+	if err := tx.closed(); err != nil {
+		return err
 	}
-	return tx.inner.Rollback(ctx)
+	tx.ended = true
+	return tx.l.simple(ctx, how+tx.savepoint())
 }
 
 // Exec runs one statement.
 func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	name, args, err := tx.prepared(ctx, sql, args)
-	if err != nil {
+	if err := tx.closed(); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	return tx.inner.Exec(ctx, name, args...)
+	return tx.l.exec(ctx, tx.frame(), sql, args)
 }
 
 // Query runs one statement and gives its rows, which must be closed before the next statement.
 func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	name, args, err := tx.prepared(ctx, sql, args)
-	if err != nil {
+	if err := tx.closed(); err != nil {
 		return failedRows{err}, err
 	}
-	return tx.inner.Query(ctx, name, args...)
+	return tx.l.rows(ctx, tx.frame(), sql, args, func(error) {})
 }
 
 // QueryRow runs one statement that gives at most one row.
@@ -92,25 +139,14 @@ func (tx *Tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 
 // SendBatch runs the statements of b in one round trip.
 func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if tx.l.ended.Load() {
-		return failedBatch{errKept}
-	}
-	batch := &pgx.Batch{}
-	if err := appendPrepared(ctx, batch, b, tx.l.conn, tx.ensure); err != nil {
+	if err := tx.closed(); err != nil {
 		return failedBatch{err}
 	}
-	return tx.inner.SendBatch(ctx, batch)
-}
-
-// CopyFrom copies rows into a table of the tenant by PostgreSQL's COPY protocol. tableName is one part: the path chooses the schema.
-func (tx *Tx) CopyFrom(ctx context.Context, tableName pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if tx.l.ended.Load() {
-		return 0, errKept
+	x, err := tx.l.start(ctx, tx.frame(), queriesOf(b), func(error) {})
+	if err != nil {
+		return failedBatch{err}
 	}
-	if len(tableName) != 1 {
-		return 0, fmt.Errorf("tenantschema: CopyFrom takes a table name without a schema, not %s", tableName.Sanitize())
-	}
-	return tx.inner.CopyFrom(ctx, tableName, columns, src)
+	return x
 }
 
 // Prepare refuses: statements are prepared, shared and forgotten by the scope itself.
@@ -125,28 +161,3 @@ func (tx *Tx) LargeObjects() pgx.LargeObjects {
 
 // Conn gives nil: the connection stays inside the scope.
 func (tx *Tx) Conn() *pgx.Conn { return nil }
-
-func (tx *Tx) prepared(ctx context.Context, sql string, args []any) (string, []any, error) {
-	if tx.l.ended.Load() {
-		return "", nil, errKept
-	}
-	sql, args, err := plain(ctx, tx.l.conn, sql, args)
-	if err != nil {
-		return "", nil, err
-	}
-	name, err := tx.ensure(ctx, sql)
-	return name, args, err
-}
-
-// ensure prepares sql in the transaction itself, which has the right role and path already.
-func (tx *Tx) ensure(ctx context.Context, sql string) (string, error) {
-	key := statementKey{version: tx.l.t.Version, sql: sql}
-	st, ok := tx.l.stmts.lookup(key)
-	if !ok {
-		var err error
-		if st, err = tx.l.stmts.prepare(ctx, tx.l.conn, key); err != nil {
-			return "", err
-		}
-	}
-	return tx.l.use(st), nil
-}

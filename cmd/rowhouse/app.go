@@ -81,6 +81,7 @@ func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (
 	}
 	manager, err := tenancy.NewManager(tenancy.ManagerConfig{
 		Pool: pool, Provisioner: provisioner, Logins: logins, SlugQuarantine: cfg.Tenants.SlugQuarantine,
+		CellSize: cfg.Tenants.CellSize, RoleBlock: cfg.Tenants.RoleBlock,
 	})
 	if err != nil {
 		pool.Close()
@@ -97,13 +98,22 @@ func migrateControl(ctx context.Context, logins *tenancy.Logins, resetLogins boo
 	})
 }
 
-// openEngine gives the tenants' scopes.
-func openEngine(cfg config.Config, logins *tenancy.Logins) (*tenantschema.DB, error) {
+// openEngine gives the tenants' scopes, which bear the seal of the key that sealKey gives.
+func openEngine(cfg config.Config, logins *tenancy.Logins, sealKey func() tenantschema.SealKey) (*tenantschema.DB, error) {
+	d := cfg.Database
 	return tenantschema.Open(tenantschema.Config{
-		Connect:  func(cell int) (*pgx.ConnConfig, error) { return logins.As(logins.Cell(cell)) },
-		MaxConns: int32(min(cfg.Database.MaxConns, 1000)), //nolint:gosec // Bounded here.
-		Tracer:   telemetry.DBTimer{},
+		Connect: logins.Engine, SealKey: sealKey, PlatformRole: logins.Enqueuer(), Pooler: logins.Pooled(), Tracer: telemetry.DBTimer{},
+		MaxConns: d.MaxConns, AcquireTimeout: d.AcquireTimeout, IdleTimeout: d.IdleTimeout, MaxRelations: d.MaxRelations, MaxStatements: d.MaxStatements,
 	})
+}
+
+// openEngine gives the tenants' scopes to a command of the owner's.
+func (o *owner) openEngine(ctx context.Context, cfg config.Config) (*tenantschema.DB, error) {
+	key, err := o.SealKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return openEngine(cfg, o.logins, func() tenantschema.SealKey { return key })
 }
 
 // platform is what a process that serves or works is made of. It holds no owner's credentials.
@@ -146,14 +156,14 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = p.checkControl(ctx); err != nil {
 		return nil, err
 	}
-	if p.engine, err = openEngine(cfg, logins); err != nil {
-		return nil, err
-	}
 	p.catalog, err = tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{
-		Pool: p.control, Listen: controlConfig, Log: log.Named("catalog"),
+		Pool: p.control, Logins: logins, Listen: controlConfig, Log: log.Named("catalog"),
 		OnRefresh: p.metrics.CatalogRefreshed, OnFailure: p.metrics.CatalogRefreshFailed,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if p.engine, err = openEngine(cfg, logins, p.catalog.SealKey); err != nil {
 		return nil, err
 	}
 	if p.keys, err = identity.New(identity.Config{}); err != nil {
@@ -165,14 +175,26 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
 		return nil, err
 	}
-	err = p.metrics.RegisterPools("cell_", func() map[string]telemetry.PoolStat {
-		stats := map[string]telemetry.PoolStat{}
-		for n, stat := range p.engine.Stats() {
-			stats[fmt.Sprintf("cell_%02d", n)] = telemetry.FromPgxPool(stat)
-		}
-		return stats
-	})
+	err = p.metrics.RegisterPools("tenants", func() map[string]telemetry.PoolStat { return enginePools(p.engine.Stats()) })
 	return p, err
+}
+
+// enginePools shows the engine's connections: all of them under their one budget, and those of each cell.
+func enginePools(s tenantschema.Stats) map[string]telemetry.PoolStat {
+	all := telemetry.PoolStat{Total: s.Total, Max: s.Max, Waits: s.Waits, WaitTime: s.WaitTime}
+	pools := map[string]telemetry.PoolStat{}
+	add := func(name string, l tenantschema.LoginStats) {
+		pools[name] = telemetry.PoolStat{Acquired: l.Acquired, Idle: l.Idle, Total: l.Acquired + l.Idle + l.Dialing, Max: s.Max}
+		all.Acquired, all.Idle = all.Acquired+l.Acquired, all.Idle+l.Idle
+	}
+	for n, l := range s.Cells {
+		add(fmt.Sprintf("cell_%02d", n), l)
+	}
+	if s.Dedicated != (tenantschema.LoginStats{}) {
+		add("dedicated", s.Dedicated)
+	}
+	pools["tenants"] = all
+	return pools
 }
 
 // openProcess is openPlatform for a process that does nothing else.

@@ -37,7 +37,7 @@ func (c *cli) prove(ctx context.Context, cfg config.Config, o *owner, slug strin
 	if err != nil {
 		return err
 	}
-	engine, err := openEngine(cfg, o.logins)
+	engine, err := o.openEngine(ctx, cfg)
 	if err != nil {
 		return err
 	}

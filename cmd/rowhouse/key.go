@@ -33,7 +33,7 @@ func (c *cli) inTenant(
 		if t.State != tenancy.StateReady && t.State != tenancy.StateSuspended {
 			return apperr.New(apperr.Conflict, "the tenant %q is %s: its keys cannot be reached", t.Slug, t.State)
 		}
-		engine, err := openEngine(cfg, o.logins)
+		engine, err := o.openEngine(ctx, cfg)
 		if err != nil {
 			return err
 		}

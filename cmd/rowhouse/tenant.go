@@ -12,24 +12,25 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // tenantView is a tenant as the CLI shows it. The JSON names are part of the interface.
 type tenantView struct {
-	ID            string        `json:"id"`
-	Slug          string        `json:"slug"`
-	Name          string        `json:"name"`
-	Host          string        `json:"host"`
-	State         tenancy.State `json:"state"`
-	StateReason   string        `json:"state_reason,omitempty"`
-	Schema        string        `json:"schema"`
-	SchemaVersion int64         `json:"schema_version"`
-	Cell          int           `json:"cell"`
-	Placement     string        `json:"placement"`
-	Tier          string        `json:"tier"`
-	Plan          string        `json:"plan"`
-	CreatedAt     time.Time     `json:"created_at"`
-	UpdatedAt     time.Time     `json:"updated_at"`
+	ID            string            `json:"id"`
+	Slug          string            `json:"slug"`
+	Name          string            `json:"name"`
+	Host          string            `json:"host"`
+	State         tenancy.State     `json:"state"`
+	StateReason   string            `json:"state_reason,omitempty"`
+	Schema        string            `json:"schema"`
+	SchemaVersion int64             `json:"schema_version"`
+	Cell          int               `json:"cell"`
+	Placement     string            `json:"placement"`
+	Tier          tenantschema.Tier `json:"tier"`
+	Plan          string            `json:"plan"`
+	CreatedAt     time.Time         `json:"created_at"`
+	UpdatedAt     time.Time         `json:"updated_at"`
 	// Created says whether this call made the tenant. Only `tenant create` has it.
 	Created *bool `json:"created,omitempty"`
 }
@@ -57,7 +58,7 @@ func (v tenantView) fields() [][]string {
 		{"schema version", strconv.FormatInt(v.SchemaVersion, 10)},
 		{"cell", strconv.Itoa(v.Cell)},
 		{"placement", v.Placement},
-		{"tier", v.Tier},
+		{"tier", string(v.Tier)},
 		{"plan", v.Plan},
 		{"created", v.CreatedAt.Format(time.RFC3339)},
 	}

@@ -49,11 +49,16 @@ type Server struct {
 
 // Database is the section "database": PostgreSQL, and what this process may take of it.
 type Database struct {
-	URL          URL
-	LoginSecret  Secret
-	RolePrefix   string
-	MaxConns     int
-	ControlConns int
+	URL            URL
+	LoginSecret    Secret
+	RolePrefix     string
+	PoolerURL      URL
+	MaxConns       int
+	ControlConns   int
+	AcquireTimeout time.Duration
+	IdleTimeout    time.Duration
+	MaxRelations   int
+	MaxStatements  int
 }
 
 // Jobs is the section "jobs": the background work of this process.
@@ -66,6 +71,8 @@ type Jobs struct {
 // Tenants is the section "tenants": rules that hold for every tenant.
 type Tenants struct {
 	SlugQuarantine time.Duration
+	CellSize       int
+	RoleBlock      int
 }
 
 // Log is the section "log".

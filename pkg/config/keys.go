@@ -158,8 +158,9 @@ func tableOf(c *Config) []key {
 		},
 		{
 			name: "database.max_conns", def: "16",
-			usage:   "most connections that this process holds for the work of tenants",
-			why:     "A hard budget. The sum over all processes must fit into PostgreSQL's max_connections.",
+			usage: "most connections that this process holds for the work of tenants",
+			why: "A hard budget over all cells and dedicated tenants. Make it no smaller than the number of cells that are busy at once, since each\n" +
+				"cell has its own login. The sum over all processes must fit into PostgreSQL's max_connections.",
 			setting: number(&c.Database.MaxConns, within(1, 10_000)),
 		},
 		{
@@ -167,6 +168,40 @@ func tableOf(c *Config) []key {
 			usage:   "most connections that this process holds for catalog and job queue",
 			why:     "They come on top of max_conns. One more, on top of these, listens for changes of the catalog.",
 			setting: number(&c.Database.ControlConns, within(2, 10_000)),
+		},
+
+		{
+			name: "database.pooler_url", def: "",
+			usage: "host, port and database of a PgBouncer in transaction mode, for the work of tenants; empty: connect directly",
+			why: "For example postgres://pgbouncer.internal:6432/rowhouse. database.url must lead directly to PostgreSQL all the same: migrating,\n" +
+				"listening and the job queue need sessions of their own. Through a pooler each statement takes one round trip more and is parsed\n" +
+				"each time. A pooler that is not declared here, or that does not keep a transaction on one session, is refused.",
+			setting: databaseURL(&c.Database.PoolerURL),
+		},
+		{
+			name: "database.acquire_timeout", def: "5s",
+			usage:   "how long a request waits for a connection before it is answered with 503",
+			why:     "Shorter than server.request_timeout, so that the answer says what was wrong.",
+			setting: duration(&c.Database.AcquireTimeout, positive),
+		},
+		{
+			name: "database.idle_timeout", def: "1m",
+			usage:   "how long a connection that nobody uses is kept",
+			why:     "What another cell wants is given up at once, whatever this says.",
+			setting: duration(&c.Database.IdleTimeout, positive),
+		},
+		{
+			name: "database.max_relations", def: "600",
+			usage: "how many tables, counted for each tenant, a connection touches before it is replaced",
+			why: "PostgreSQL keeps what it has loaded of each table as long as a connection lives. This bounds the memory of each backend,\n" +
+				"however many tenants there are.",
+			setting: number(&c.Database.MaxRelations, within(10, 1_000_000)),
+		},
+		{
+			name: "database.max_statements", def: "512",
+			usage:   "most statements that are kept prepared on each connection",
+			why:     "Each tenant has its own, so that plans last. A kept plan takes some 20 kB of the backend.",
+			setting: number(&c.Database.MaxStatements, within(10, 100_000)),
 		},
 
 		{
@@ -194,6 +229,19 @@ func tableOf(c *Config) []key {
 			usage:   "how long the subdomain of a deleted tenant stays unused",
 			why:     "Old links and clients that still know the name must not reach a stranger's tenant.",
 			setting: duration(&c.Tenants.SlugQuarantine, positive),
+		},
+		{
+			name: "tenants.cell_size", def: "500",
+			usage: "most tenants that share a login role",
+			why: "After each change of any membership PostgreSQL looks up again what a login may become: half a millisecond with 500, 2 ms with\n" +
+				"1000, 120 ms with 10000. Each cell that is busy takes at least one connection.",
+			setting: number(&c.Tenants.CellSize, within(1, 1000)),
+		},
+		{
+			name: "tenants.role_block", def: "20",
+			usage:   "how many roles are made at once, ahead of their tenants",
+			why:     "Each change of memberships costs every connection the lookup above: in a block it happens once.",
+			setting: number(&c.Tenants.RoleBlock, within(1, 1000)),
 		},
 
 		{
@@ -247,6 +295,11 @@ func (c Config) conflicts(bad map[string]bool) []Problem {
 			[]string{"server.write_timeout", "server.request_timeout"},
 			s.WriteTimeout <= s.RequestTimeout,
 			"must be longer than server.request_timeout (" + showDuration(s.RequestTimeout) + ")",
+		},
+		{
+			[]string{"database.acquire_timeout", "server.request_timeout"},
+			c.Database.AcquireTimeout >= s.RequestTimeout,
+			"must be shorter than server.request_timeout (" + showDuration(s.RequestTimeout) + ")",
 		},
 	} {
 		anyBad := false

@@ -69,10 +69,11 @@ func TestDefaults(t *testing.T) {
 			RequestTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10, MaxBodyBytes: 1 << 20,
 			DrainTime: 500 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
-		Database: config.Database{RolePrefix: "rowhouse", MaxConns: 16, ControlConns: 8},
-		Jobs:     config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
-		Tenants:  config.Tenants{SlugQuarantine: 720 * time.Hour},
-		Log:      config.Log{Level: "info", Format: "auto"},
+		Database: config.Database{RolePrefix: "rowhouse", MaxConns: 16, ControlConns: 8,
+			AcquireTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxRelations: 600, MaxStatements: 512},
+		Jobs:    config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
+		Tenants: config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 500, RoleBlock: 20},
+		Log:     config.Log{Level: "info", Format: "auto"},
 	}, cfg)
 	for key, source := range sources {
 		require.Equal(t, "default", source.String(), key)

@@ -271,17 +271,17 @@ func TestLostConnection(t *testing.T) {
 func TestNoConnection(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
-	for name, connect := range map[string]func(int) (*pgx.ConnConfig, error){
-		"used up": func(cell int) (*pgx.ConnConfig, error) { return e.db.Logins.As(e.db.Logins.Cell(cell)) },
-		"nobody listens": func(cell int) (*pgx.ConnConfig, error) {
-			cfg, err := e.db.Logins.As(e.db.Logins.Cell(cell))
+	for name, connect := range map[string]func(tenantschema.Login) (*pgx.ConnConfig, error){
+		"used up": e.db.Logins.Engine,
+		"nobody listens": func(login tenantschema.Login) (*pgx.ConnConfig, error) {
+			cfg, err := e.db.Logins.Engine(login)
 			if err == nil {
 				cfg.Host, cfg.Port, cfg.Fallbacks = "127.0.0.1", 1, nil
 			}
 			return cfg, err
 		},
 	} {
-		db, err := tenantschema.Open(tenantschema.Config{Connect: connect, MaxConns: 1, AcquireTimeout: 200 * time.Millisecond})
+		db, err := tenantschema.Open(e.db.EngineConfig(tenantschema.Config{Connect: connect, MaxConns: 1, AcquireTimeout: 200 * time.Millisecond}))
 		require.NoError(t, err)
 		t.Cleanup(db.Close)
 		h, err := httpapi.New(httpapi.Config{

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -83,12 +82,9 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	tb.Helper()
 	e := &edge{t: tb, db: pgtest.New(tb), street: &street{bySlug: map[string]tenancy.Tenant{}}, jobs: &jobs{}}
 	var err error
-	e.engine, err = tenantschema.Open(tenantschema.Config{
-		Connect:        func(cell int) (*pgx.ConnConfig, error) { return e.db.Logins.As(e.db.Logins.Cell(cell)) },
-		MaxConns:       4,
-		AcquireTimeout: 10 * time.Second,
-		Tracer:         telemetry.DBTimer{},
-	})
+	e.engine, err = tenantschema.Open(e.db.EngineConfig(tenantschema.Config{
+		MaxConns: 4, AcquireTimeout: 10 * time.Second, Tracer: telemetry.DBTimer{},
+	}))
 	require.NoError(tb, err)
 	tb.Cleanup(e.engine.Close)
 	e.metrics, err = telemetry.NewMetrics(telemetry.MetricsConfig{})

@@ -182,7 +182,7 @@ func (c *Client) Enqueue(ctx context.Context, tx *tenantschema.Tx, args Args) er
 	if err != nil {
 		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
 	}
-	if _, err = c.river.InsertTx(ctx, tx.AsLogin(), args, &river.InsertOpts{Metadata: metadata}); err != nil {
+	if _, err = c.river.InsertTx(ctx, tx.AsPlatform(), args, &river.InsertOpts{Metadata: metadata}); err != nil {
 		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
 	}
 	return nil

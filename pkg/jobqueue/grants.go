@@ -8,45 +8,42 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // Grants names the roles that get rights on the queue. No other role gets any, tenants' roles least of all.
 type Grants struct {
 	// ControlRole works jobs: it reads and writes all of River's tables but the list of migrations, which it only reads.
 	ControlRole string
-	// CellRoles enqueue: in a transaction that names a tenant they may insert that tenant's jobs and see them, and nothing else.
-	CellRoles []string
+	// EnqueueRole enqueues: in a transaction that names a tenant and bears its seal it may insert that tenant's jobs and see them, and nothing
+	// else. The engine's logins become it.
+	EnqueueRole string
 }
 
 func (g Grants) validate() error {
-	if g.ControlRole == "" || len(g.CellRoles) == 0 || slices.Contains(g.CellRoles, "") {
-		return errors.New("jobqueue: Grants.ControlRole and CellRoles are required")
+	if g.ControlRole == "" || g.EnqueueRole == "" {
+		return errors.New("jobqueue: Grants.ControlRole and EnqueueRole are required")
 	}
 	return nil
 }
 
 func (g Grants) control() string { return quote(g.ControlRole) }
 
-func (g Grants) cells() string {
-	quoted := make([]string, len(g.CellRoles))
-	for i, role := range g.CellRoles {
-		quoted[i] = quote(role)
-	}
-	return strings.Join(quoted, ", ")
-}
+func (g Grants) enqueue() string { return quote(g.EnqueueRole) }
 
 func quote(role string) string { return pgx.Identifier{role}.Sanitize() }
 
 // statements may be repeated and lock no table.
 func (g Grants) statements() []string {
-	control, cells := g.control(), g.cells()
+	control, enqueue := g.control(), g.enqueue()
 	return []string{
 		"revoke all on schema river from public",
 		"revoke all on all functions in schema river from public",
 		"revoke all on type river.river_job_state from public",
-		"grant usage on schema river to " + control + ", " + cells,
+		"grant usage on schema river to " + control + ", " + enqueue,
 		// River's indexes call a function of its own.
-		"grant execute on all functions in schema river to " + control + ", " + cells,
+		"grant execute on all functions in schema river to " + control + ", " + enqueue,
 
 		"grant select, insert, update, delete on all tables in schema river to " + control,
 		"grant usage on all sequences in schema river to " + control,
@@ -54,10 +51,10 @@ func (g Grants) statements() []string {
 
 		// The columns of River's insert, and its RETURNING. Not among them: attempt, attempted_at, attempted_by, errors, finalized_at.
 		"grant select, insert (id, args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags, " +
-			"unique_key, unique_states) on river.river_job to " + cells,
-		// Asked for by its ON CONFLICT. No policy lets a cell update a row, so that the right alone changes nothing.
-		"grant update (kind) on river.river_job to " + cells,
-		"grant usage on sequence river.river_job_id_seq to " + cells,
+			"unique_key, unique_states) on river.river_job to " + enqueue,
+		// Asked for by its ON CONFLICT. No policy lets it update a row, so that the right alone changes nothing.
+		"grant update (kind) on river.river_job to " + enqueue,
+		"grant usage on sequence river.river_job_id_seq to " + enqueue,
 	}
 }
 
@@ -77,12 +74,14 @@ func (p policy) sql() string {
 }
 
 func (g Grants) policies() []policy {
-	// The setting is made by tenantschema when a transaction leaves its tenant's role ([tenantschema.Tx.AsLogin]); empty means none.
-	const own = "(metadata ->> 'tenant' = nullif(pg_catalog.current_setting('rowhouse.tenant', true), ''))"
+	// The setting is made by tenantschema when a transaction leaves its tenant's role ([tenantschema.Tx.AsPlatform]); empty means none. The
+	// seal stays in force outside the tenant: whoever only says that he is a tenant does not bear its seal.
+	const tenant = "pg_catalog.current_setting('rowhouse.tenant', true)"
+	own := "(metadata ->> 'tenant' = nullif(" + tenant + ", '') and " + tenantschema.SealedSQL("'t_' || "+tenant) + ")"
 	return []policy{
 		{"rowhouse_control", []string{g.ControlRole}, "for all to %s using (true) with check (true)"},
-		{"rowhouse_cells_insert", g.CellRoles, "for insert to %s with check " + own},
-		{"rowhouse_cells_select", g.CellRoles, "for select to %s using " + own},
+		{"rowhouse_enqueue_insert", []string{g.EnqueueRole}, "for insert to %s with check " + own},
+		{"rowhouse_enqueue_select", []string{g.EnqueueRole}, "for select to %s using " + own},
 	}
 }
 

@@ -69,7 +69,7 @@ func TestCellLogin(t *testing.T) {
 		t.Helper()
 		var err error
 		_ = b.acme.InTx(t.Context(), func(tx *tenantschema.Tx) error {
-			err = fn(tx.AsLogin())
+			err = fn(tx.AsPlatform())
 			return context.Canceled
 		})
 		return err
@@ -95,15 +95,18 @@ func TestCellLogin(t *testing.T) {
 		conn, err := pgx.ConnectConfig(t.Context(), cfg)
 		require.NoError(t, err)
 		defer conn.Close(t.Context()) //nolint:errcheck // It has done its work.
-		// This is what the setting is on a connection that was in a tenant before.
-		_, err = conn.Exec(t.Context(), "select set_config('rowhouse.tenant', '', false)")
-		require.NoError(t, err)
-		var seen int
-		require.NoError(t, conn.QueryRow(t.Context(), "select count(*) from river.river_job").Scan(&seen))
-		require.Zero(t, seen)
-		for _, tenant := range []string{"", acme} {
-			_, err = conn.Exec(t.Context(), insertFor(tenant))
-			requireState(t, err, "42501")
+		// The login has nothing of its own; the role that it may become asks for the seal, whatever tenant one claims to be.
+		for _, sql := range []string{"reset role", "set role " + b.Logins.Enqueuer()} {
+			_, err = conn.Exec(t.Context(), sql)
+			require.NoError(t, err)
+			for _, tenant := range []string{"", acme} {
+				_, err = conn.Exec(t.Context(), "select set_config('rowhouse.tenant', '"+tenant+"', false)")
+				require.NoError(t, err)
+				_, err = conn.Exec(t.Context(), "select count(*) from river.river_job")
+				requireState(t, err, "42501")
+				_, err = conn.Exec(t.Context(), insertFor(tenant))
+				requireState(t, err, "42501")
+			}
 		}
 		_, err = conn.Exec(t.Context(), "insert into river.river_job (args, kind) values ('{}', 'note')")
 		requireState(t, err, "42501")

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -52,13 +51,11 @@ func runVictim() error {
 	if err != nil {
 		return err
 	}
-	db, err := tenantschema.Open(tenantschema.Config{
-		Connect: func(cell int) (*pgx.ConnConfig, error) { return logins.As(logins.Cell(cell)) },
-	})
+	catalog, err := tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{Pool: pool, Logins: logins, Listen: control, Log: zap.NewNop()})
 	if err != nil {
 		return err
 	}
-	catalog, err := tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{Pool: pool, Listen: control, Log: zap.NewNop()})
+	db, err := tenantschema.Open(tenantschema.Config{Connect: logins.Engine, SealKey: catalog.SealKey, PlatformRole: logins.Enqueuer()})
 	if err != nil {
 		return err
 	}

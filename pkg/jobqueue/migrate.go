@@ -17,9 +17,6 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
-// firstCell is the cell that there is.
-const firstCell = 1
-
 // MigrateAs is [Migrate] for the roles of logins, on connections of its own as the owner.
 func MigrateAs(ctx context.Context, logins *tenancy.Logins) error {
 	owner, err := logins.Owner()
@@ -36,7 +33,7 @@ func MigrateAs(ctx context.Context, logins *tenancy.Logins) error {
 		return fmt.Errorf("migrate job queue: %w", err)
 	}
 	defer pool.Close()
-	return Migrate(ctx, pool, Grants{ControlRole: logins.Control(), CellRoles: []string{logins.Cell(firstCell)}})
+	return Migrate(ctx, pool, Grants{ControlRole: logins.Control(), EnqueueRole: logins.Enqueuer()})
 }
 
 // Migrate makes or updates River's schema and the rights on it. pool logs in as the owner of the database.
@@ -98,7 +95,7 @@ func SchemaKey() string {
 	for _, m := range migrator.AllVersions() {
 		key.WriteString(m.SQLUp)
 	}
-	example := Grants{ControlRole: "control", CellRoles: []string{"cell"}}
+	example := Grants{ControlRole: "control", EnqueueRole: "enqueue"}
 	for _, sql := range example.statements() {
 		key.WriteString(sql)
 	}

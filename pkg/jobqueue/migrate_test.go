@@ -24,14 +24,14 @@ func TestMigrate(t *testing.T) {
 			where schemaname = 'river' and tablename = 'river_job'`).Scan(&got))
 		return got
 	}
-	control, cell := b.Logins.Control(), b.Logins.Cell(1)
-	want := map[string][]string{"rowhouse_control": {control}, "rowhouse_cells_insert": {cell}, "rowhouse_cells_select": {cell}}
+	control, enqueuer := b.Logins.Control(), b.Logins.Enqueuer()
+	want := map[string][]string{"rowhouse_control": {control}, "rowhouse_enqueue_insert": {enqueuer}, "rowhouse_enqueue_select": {enqueuer}}
 	require.True(t, current())
 	require.Equal(t, want, policies())
 
 	// Repeating it changes nothing, and mends what somebody has changed.
 	for _, sql := range []string{
-		"alter policy rowhouse_cells_insert on river.river_job to public",
+		"alter policy rowhouse_enqueue_insert on river.river_job to public",
 		"create policy own_goal on river.river_job for all to public using (true)",
 		"drop policy rowhouse_control on river.river_job",
 		"alter table river.river_job disable row level security",

@@ -78,12 +78,13 @@ func drop(ctx context.Context, server, db, name string) error {
 	})
 }
 
-// tenantRoles gives the tenants of a database, whose roles are named as their schemas. A test may have dropped its database, or closed
+// tenantRoles gives the roles of a database's tenants, which are named as their schemas, and those of their own logins. A test may have dropped its database, or closed
 // it to us: then they stay.
 func tenantRoles(ctx context.Context, db string) []string {
 	var roles []string
 	err := withConn(ctx, db, func(conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, "select nspname from pg_catalog.pg_namespace where nspname ~ '^t_[a-z0-9]{16}$'")
+		rows, err := conn.Query(ctx, `select r.rolname from pg_catalog.pg_namespace n
+			join pg_catalog.pg_roles r on right(r.rolname, 18) = n.nspname where n.nspname ~ '^t_[a-z0-9]{16}$'`)
 		if err != nil {
 			return err
 		}

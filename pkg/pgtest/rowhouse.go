@@ -51,7 +51,9 @@ type Options struct {
 	// TenantFiles replaces the tenants' migrations.
 	TenantFiles fs.FS
 	// MaxConns is how many connections Engine may hold. Default 4.
-	MaxConns int32
+	MaxConns int
+	// CellSize is how many tenants share a login role. Default that of the manager.
+	CellSize int
 	// SlugQuarantine is how long a deleted tenant's slug stays unused. Default an hour.
 	SlugQuarantine time.Duration
 }
@@ -88,19 +90,29 @@ func NewWith(tb testing.TB, o Options) *DB {
 	require.NoError(tb, err)
 	d.Owner = pool(tb, ownerConfig)
 	d.Control = pool(tb, controlConfig)
-	d.Engine, err = tenantschema.Open(tenantschema.Config{
-		Connect:  func(cell int) (*pgx.ConnConfig, error) { return d.Logins.As(d.Logins.Cell(cell)) },
-		MaxConns: o.MaxConns,
-	})
-	require.NoError(tb, err)
-	tb.Cleanup(d.Engine.Close)
 	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: ownerConfig, Migrations: o.TenantFiles})
 	require.NoError(tb, err)
 	d.Manager, err = tenancy.NewManager(tenancy.ManagerConfig{
-		Pool: d.Owner, Provisioner: provisioner, Logins: d.Logins, SlugQuarantine: o.SlugQuarantine,
+		Pool: d.Owner, Provisioner: provisioner, Logins: d.Logins, SlugQuarantine: o.SlugQuarantine, CellSize: o.CellSize, RoleBlock: 1,
 	})
 	require.NoError(tb, err)
+	d.Engine, err = tenantschema.Open(d.EngineConfig(tenantschema.Config{MaxConns: o.MaxConns}))
+	require.NoError(tb, err)
+	tb.Cleanup(d.Engine.Close)
 	return d
+}
+
+// EngineConfig adds to cfg what an engine for this database needs.
+func (d *DB) EngineConfig(cfg tenantschema.Config) tenantschema.Config {
+	d.tb.Helper()
+	key, err := d.Manager.SealKey(d.tb.Context())
+	require.NoError(d.tb, err)
+	cfg.SealKey = func() tenantschema.SealKey { return key }
+	cfg.PlatformRole = d.Logins.Enqueuer()
+	if cfg.Connect == nil {
+		cfg.Connect = d.Logins.Engine
+	}
+	return cfg
 }
 
 // RolePrefix gives a prefix for roles that nobody else on the server has. The login roles of that prefix are dropped when the test ends.
@@ -112,7 +124,7 @@ func (d *DB) RolePrefix() string {
 		conn, err := pgx.Connect(ctx, d.AdminURL)
 		require.NoError(d.tb, err)
 		defer conn.Close(ctx) //nolint:errcheck // Only used here.
-		for _, role := range []string{prefix + "_control", prefix + "_cell_01"} {
+		for _, role := range []string{prefix + "_control", prefix + "_cell_01", prefix + "_enqueue"} {
 			if _, err = conn.Exec(ctx, "drop owned by "+role); err == nil { // It may never have been made.
 				_, err = conn.Exec(ctx, "drop role "+role)
 				require.NoError(d.tb, err)
@@ -142,7 +154,7 @@ func (d *DB) Catalog() *tenancy.Catalog {
 	listen, err := d.Logins.As(d.Logins.Control())
 	require.NoError(d.tb, err)
 	catalog, err := tenancy.OpenCatalog(d.tb.Context(), tenancy.CatalogConfig{
-		Pool: d.Control, Listen: listen, Log: zaptest.NewLogger(d.tb),
+		Pool: d.Control, Logins: d.Logins, Listen: listen, Log: zaptest.NewLogger(d.tb),
 	})
 	require.NoError(d.tb, err)
 	d.tb.Cleanup(catalog.Close)
@@ -177,6 +189,7 @@ func templateKey(tb testing.TB) string {
 		return err
 	}))
 	key.WriteString(jobqueue.SchemaKey())
+	key.WriteString(tenantschema.SealSchemaKey())
 	return key.String()
 }
 

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 const (
@@ -33,8 +34,10 @@ const (
 
 // CatalogConfig says where a [Catalog] reads.
 type CatalogConfig struct {
-	// Pool may read rowhouse.tenants. Required.
+	// Pool may read rowhouse.tenants and the names of the seal's keys. Required.
 	Pool *pgxpool.Pool
+	// Logins derives the seal's keys. Required.
+	Logins *Logins
 	// Listen gives settings for a connection of its own, not through a pooler: transaction poolers lose LISTEN. Required.
 	Listen *pgx.ConnConfig
 	// Log gets a line when the connection is lost and found. Required.
@@ -57,15 +60,16 @@ type Catalog struct {
 	mu     sync.RWMutex
 	byID   map[string]Tenant
 	bySlug map[string]string // slug to id
-	synced atomic.Int64      // Unix nanoseconds of the last successful refresh
+	seal   atomic.Pointer[tenantschema.SealKey]
+	synced atomic.Int64 // Unix nanoseconds of the last successful refresh
 	stop   context.CancelFunc
 	done   chan struct{}
 }
 
 // OpenCatalog reads the catalog and starts to follow it. Close it.
 func OpenCatalog(ctx context.Context, cfg CatalogConfig) (*Catalog, error) {
-	if cfg.Pool == nil || cfg.Listen == nil || cfg.Log == nil {
-		return nil, errors.New("tenancy: CatalogConfig.Pool, Listen and Log are required")
+	if cfg.Pool == nil || cfg.Logins == nil || cfg.Listen == nil || cfg.Log == nil {
+		return nil, errors.New("tenancy: CatalogConfig.Pool, Logins, Listen and Log are required")
 	}
 	if cfg.OnRefresh == nil {
 		cfg.OnRefresh = func(int) {}
@@ -105,6 +109,10 @@ func (c *Catalog) ByID(id string) (Tenant, bool) {
 	t, ok := c.byID[id]
 	return t, ok
 }
+
+// SealKey gives the seal's key in force, as of the last full reading: half a minute ago at most. The one before it is valid until the next
+// rotation.
+func (c *Catalog) SealKey() tenantschema.SealKey { return *c.seal.Load() }
 
 // Len is the number of tenants.
 func (c *Catalog) Len() int {
@@ -254,6 +262,11 @@ func (c *Catalog) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	key, err := readSealKey(ctx, c.cfg.Pool, c.cfg.Logins)
+	if err != nil {
+		return err
+	}
+	c.seal.Store(&key)
 	byID, bySlug := make(map[string]Tenant, len(tenants)), make(map[string]string, len(tenants))
 	for _, t := range tenants {
 		byID[t.ID], bySlug[t.Slug] = t, t.ID

@@ -16,9 +16,6 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// firstCell is the cell that new tenants join.
-const firstCell = 1
-
 // ControlMigration says what [MigrateControl] works on.
 type ControlMigration struct {
 	// Logins is how to connect. Required, with a login secret.
@@ -60,12 +57,44 @@ func MigrateControl(ctx context.Context, m ControlMigration) error {
 	if err = runControlFiles(ctx, cfg); err != nil {
 		return err
 	}
+	cells, err := readCells(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, cell := range cells {
+		if err = makeLogin(ctx, conn, m, logins.Cell(cell), "noinherit"); err != nil {
+			return explainOwner(err)
+		}
+		if err = admitCell(ctx, conn, logins, cell); err != nil {
+			return explainOwner(err)
+		}
+	}
+	if err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return setUpSeal(ctx, tx, logins) }); err != nil {
+		return explainOwner(err)
+	}
 	for _, grant := range controlGrants(logins, conn.Config().Database) {
 		if _, err = conn.Exec(ctx, grant); err != nil {
 			return explainOwner(fmt.Errorf("grant: %w", err))
 		}
 	}
 	return m.Then(ctx)
+}
+
+// setUpSeal makes the seal, and a key if there is none that this login secret gives: the first, or the one after the secret was changed.
+func setUpSeal(ctx context.Context, tx pgx.Tx, logins *Logins) error {
+	if err := tenantschema.SetUpSeal(ctx, tx); err != nil {
+		return err
+	}
+	key, err := readSealKey(ctx, tx, logins)
+	if err == nil {
+		if valid, err := tenantschema.HasSealKey(ctx, tx, key); err != nil || valid {
+			return err
+		}
+	} else if apperr.CodeOf(err) != apperr.Unavailable {
+		return err
+	}
+	_, err = addSealKey(ctx, tx, logins, 1)
+	return err
 }
 
 // explainOwner says which right the owner lacks, when that is what err means.
@@ -76,36 +105,52 @@ func explainOwner(err error) error {
 	return err
 }
 
-// makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
+// makeLogins makes the roles that do not depend on what is in the database.
 func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
-	for role, inherit := range map[string]string{m.Logins.Control(): "inherit", m.Logins.Cell(firstCell): "noinherit"} {
-		verifier, err := m.Logins.Verifier(role)
-		if err != nil {
-			return err
+	if err := makeLogin(ctx, conn, m, m.Logins.Control(), "inherit"); err != nil {
+		return err
+	}
+	name := pgx.Identifier{m.Logins.Enqueuer()}.Sanitize()
+	var exists bool
+	if err := conn.QueryRow(ctx, existsRole, m.Logins.Enqueuer()).Scan(&exists); err != nil || exists {
+		return err
+	}
+	if _, err := conn.Exec(ctx, "create role "+name+" nologin"); err != nil && !sqlState(err, "42710", "23505") {
+		return fmt.Errorf("create role %s: %w", m.Logins.Enqueuer(), err)
+	}
+	return nil
+}
+
+const existsRole = "select exists (select from pg_catalog.pg_roles where rolname = $1)"
+
+// makeLogin makes a login role, or brings what exists to the right attributes and password.
+func makeLogin(ctx context.Context, conn *pgx.Conn, m ControlMigration, role, inherit string) error {
+	verifier, err := m.Logins.Verifier(role)
+	if err != nil {
+		return err
+	}
+	// The verifier has no quote in it: base64, digits, $ and :. Roles belong to the whole server: another database's migration may make
+	// the same one at the same moment.
+	name := pgx.Identifier{role}.Sanitize()
+	attributes := " login " + inherit + " password '" + verifier + "'"
+	var exists bool // Trying would put the statement, and so the verifier, into the server's log at every migration.
+	if err = conn.QueryRow(ctx, existsRole, role).Scan(&exists); err != nil {
+		return fmt.Errorf("look for role %s: %w", role, err)
+	}
+	if !exists {
+		if _, err = conn.Exec(ctx, "create role "+name+attributes); err == nil {
+			return nil
 		}
-		// The verifier has no quote in it: base64, digits, $ and :. Roles belong to the whole server: another database's migration may make
-		// the same one at the same moment.
-		name := pgx.Identifier{role}.Sanitize()
-		attributes := " login " + inherit + " password '" + verifier + "'"
-		var exists bool // Trying would put the statement, and so the verifier, into the server's log at every migration.
-		if err = conn.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&exists); err != nil {
-			return fmt.Errorf("look for role %s: %w", role, err)
+		if !sqlState(err, "42710", "23505") {
+			return fmt.Errorf("create role %s: %w", role, err)
 		}
-		if !exists {
-			if _, err = conn.Exec(ctx, "create role "+name+attributes); err == nil {
-				continue
-			}
-			if !sqlState(err, "42710", "23505") {
-				return fmt.Errorf("create role %s: %w", role, err)
-			}
-		}
-		if err = mayChange(ctx, conn, m, role); err != nil {
-			return err
-		}
-		// XX000 is "tuple concurrently updated": to the same values.
-		if _, err = conn.Exec(ctx, "alter role "+name+attributes); err != nil && !sqlState(err, "XX000") {
-			return fmt.Errorf("set up role %s: %w", role, err)
-		}
+	}
+	if err = mayChange(ctx, conn, m, role); err != nil {
+		return err
+	}
+	// XX000 is "tuple concurrently updated": to the same values.
+	if _, err = conn.Exec(ctx, "alter role "+name+attributes); err != nil && !sqlState(err, "XX000") {
+		return fmt.Errorf("set up role %s: %w", role, err)
 	}
 	return nil
 }
@@ -146,16 +191,18 @@ func sqlState(err error, codes ...string) bool {
 func controlGrants(logins *Logins, database string) []string {
 	db := pgx.Identifier{database}.Sanitize()
 	control := pgx.Identifier{logins.Control()}.Sanitize()
-	cell := pgx.Identifier{logins.Cell(firstCell)}.Sanitize()
 	return []string{
 		// Without TEMP nobody can shadow a table with a temporary one.
 		"revoke all on database " + db + " from public",
 		"revoke all on schema public from public",
-		"grant connect on database " + db + " to " + control + ", " + cell,
+		"grant connect on database " + db + " to " + control,
 		"revoke all on schema rowhouse from public",
 		"revoke all on all functions in schema rowhouse from public",
 		"grant usage on schema rowhouse to " + control,
-		"grant select on rowhouse.tenants, rowhouse.goose_db_version to " + control,
+		"grant select on rowhouse.tenants, rowhouse.cells, rowhouse.goose_db_version to " + control,
+		// Not the pads: from a hint the secret can be derived only by who has the login secret.
+		"grant usage on schema seal to " + control,
+		"grant select (id, hint, created_at) on seal.keys to " + control,
 	}
 }
 

@@ -105,7 +105,7 @@ func TestCatalog_OlderReadDoesNotWin(t *testing.T) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), poolConfig)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	c, err := tenancy.OpenCatalog(t.Context(), tenancy.CatalogConfig{Pool: pool, Listen: listen, Log: zap.NewNop()})
+	c, err := tenancy.OpenCatalog(t.Context(), tenancy.CatalogConfig{Pool: pool, Logins: d.Logins, Listen: listen, Log: zap.NewNop()})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	done := make(chan error)

@@ -1,6 +1,8 @@
 package tenancy
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -11,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // Logins knows the roles by which processes log in, and makes connection settings for them.
@@ -21,6 +24,8 @@ type Logins struct {
 	url    string
 	secret string
 	prefix string
+	// pooler is the URL of a pooler in transaction mode, by which the engine connects; "" connects directly.
+	pooler string
 }
 
 // minSecret is the least length of the login secret in bytes.
@@ -47,6 +52,52 @@ func (l *Logins) Control() string { return l.prefix + "_control" }
 // Cell names the login role of a cell.
 func (l *Logins) Cell(n int) string { return fmt.Sprintf("%s_cell_%02d", l.prefix, n) }
 
+// Enqueuer names the role that enqueues jobs: every login of the engine may become it.
+func (l *Logins) Enqueuer() string { return l.prefix + "_enqueue" }
+
+// Dedicated names the login role of a dedicated tenant.
+func (l *Logins) Dedicated(schema tenantschema.Name) string { return l.prefix + "_" + schema.String() }
+
+// ThroughPooler gives logins whose engine connects to host and port of url, a pooler in transaction mode. Everything else goes on
+// connecting directly: listening, migrating and the job queue need sessions of their own.
+func (l *Logins) ThroughPooler(url string) (*Logins, error) {
+	if _, err := pgx.ParseConfig(url); err != nil {
+		return nil, apperr.New(apperr.Invalid, "database.pooler_url cannot be read: want postgres://host:port/database")
+	}
+	through := *l
+	through.pooler = url
+	return &through, nil
+}
+
+// Pooled says whether the engine connects through a pooler.
+func (l *Logins) Pooled() bool { return l.pooler != "" }
+
+// Engine gives the settings by which the engine connects; see tenantschema.Config.
+func (l *Logins) Engine(login tenantschema.Login) (*pgx.ConnConfig, error) {
+	role := l.Cell(login.Cell)
+	if login.Cell == 0 {
+		role = l.Dedicated(login.Tenant)
+	}
+	cfg, err := l.As(role)
+	if err != nil {
+		return nil, err
+	}
+	if login.Cell == 0 {
+		if cfg.Password, err = l.decrypt(role, []byte(login.Secret)); err != nil {
+			return nil, err
+		}
+	}
+	if l.pooler != "" {
+		pooler, err := pgx.ParseConfig(l.pooler)
+		if err != nil {
+			return nil, apperr.New(apperr.Invalid, "database.pooler_url cannot be read") // The cause may hold a password.
+		}
+		pooler.User, pooler.Password = cfg.User, cfg.Password
+		return pooler, nil
+	}
+	return cfg, nil
+}
+
 // Owner gives the settings to connect as the owner, with the user and password of the URL.
 func (l *Logins) Owner() (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(l.url)
@@ -59,7 +110,7 @@ func (l *Logins) Owner() (*pgx.ConnConfig, error) {
 // As gives the settings to connect as one of the roles that have a derived password.
 func (l *Logins) As(role string) (*pgx.ConnConfig, error) {
 	if l.secret == "" {
-		return nil, apperr.New(apperr.Invalid, "database.login_secret is not set: give the one that `rowhouse migrate up` ran with")
+		return nil, errNoSecret()
 	}
 	cfg, err := l.Owner()
 	if err != nil {
@@ -70,20 +121,74 @@ func (l *Logins) As(role string) (*pgx.ConnConfig, error) {
 }
 
 func (l *Logins) password(role string) string {
-	mac := hmac.New(sha256.New, []byte(l.secret))
-	mac.Write([]byte(role))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return base64.RawURLEncoding.EncodeToString(l.derive(role))
 }
 
-// Verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of the role's password, as PostgreSQL stores it: base64, digits, $ and :, so that it
+// derive makes a secret for a purpose out of the login secret. Purposes with a space in them are no roles.
+func (l *Logins) derive(purpose string) []byte {
+	mac := hmac.New(sha256.New, []byte(l.secret))
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
+}
+
+// sealSecret gives the secret of the seal key that has that hint.
+func (l *Logins) sealSecret(hint []byte) ([]byte, error) {
+	if l.secret == "" {
+		return nil, errNoSecret()
+	}
+	return l.derive("seal key " + string(hint)), nil
+}
+
+func errNoSecret() error {
+	return apperr.New(apperr.Invalid, "database.login_secret is not set: give the one that `rowhouse migrate up` ran with")
+}
+
+// cipher encrypts the passwords of dedicated logins (AES-256-GCM).
+func (l *Logins) cipher() (cipher.AEAD, error) {
+	if l.secret == "" {
+		return nil, errNoSecret()
+	}
+	block, err := aes.NewCipher(l.derive("dedicated logins"))
+	if err != nil {
+		return nil, fmt.Errorf("cipher of passwords: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// newPassword makes a random password for a role, and its encrypted form, which only this role's name decrypts.
+func (l *Logins) newPassword(role string) (password string, encrypted []byte, err error) {
+	aead, err := l.cipher()
+	if err != nil {
+		return "", nil, err
+	}
+	password = rand.Text() + rand.Text()
+	return password, aead.Seal(nil, nil, []byte(password), []byte(role)), nil
+}
+
+func (l *Logins) decrypt(role string, encrypted []byte) (string, error) {
+	aead, err := l.cipher()
+	if err != nil {
+		return "", err
+	}
+	password, err := aead.Open(nil, nil, encrypted, []byte(role))
+	if err != nil {
+		return "", apperr.New(apperr.Unavailable, "the password of %s cannot be decrypted: it was made with another database.login_secret; "+
+			"`rowhouse tenant set-tier` to another tier and back makes a new one", role)
+	}
+	return string(password), nil
+}
+
+// Verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of the role's derived password, as PostgreSQL stores it: base64, digits, $ and :, so that it
 // needs no quoting. With it a password is set without the server, or its log, seeing it.
-func (l *Logins) Verifier(role string) (string, error) {
+func (l *Logins) Verifier(role string) (string, error) { return verifier(l.password(role)) }
+
+func verifier(password string) (string, error) {
 	const iterations = 4096 // PostgreSQL's own default; the password has 256 random bits.
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand never fails: it ends the program instead.
-	salted, err := pbkdf2.Key(sha256.New, l.password(role), salt, iterations, sha256.Size)
+	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
-		return "", fmt.Errorf("derive password of %s: %w", role, err)
+		return "", fmt.Errorf("derive verifier: %w", err)
 	}
 	sign := func(text string) []byte {
 		mac := hmac.New(sha256.New, salted)

@@ -26,6 +26,10 @@ type ManagerConfig struct {
 	Logins *Logins
 	// SlugQuarantine is how long the subdomain of a deleted tenant stays unused.
 	SlugQuarantine time.Duration
+	// CellSize is the most tenants that share a login role. Default 500.
+	CellSize int
+	// RoleBlock is how many roles are made at once, ahead of their tenants. Default 20.
+	RoleBlock int
 }
 
 // Manager changes the catalog and the schemas, with the owner's credentials. No process that serves requests holds one.
@@ -37,6 +41,15 @@ type Manager struct {
 func NewManager(cfg ManagerConfig) (*Manager, error) {
 	if cfg.Pool == nil || cfg.Provisioner == nil || cfg.Logins == nil {
 		return nil, errors.New("tenancy: ManagerConfig.Pool, Provisioner and Logins are required")
+	}
+	if cfg.CellSize < 0 || cfg.RoleBlock < 0 {
+		return nil, errors.New("tenancy: ManagerConfig.CellSize and RoleBlock must not be negative")
+	}
+	if cfg.CellSize == 0 {
+		cfg.CellSize = 500
+	}
+	if cfg.RoleBlock == 0 {
+		cfg.RoleBlock = 20
 	}
 	return &Manager{cfg: cfg}, nil
 }
@@ -127,6 +140,8 @@ type NewTenant struct {
 	Slug string
 	// Name is for people; empty means the slug.
 	Name string
+	// Tier is how strongly the tenant is kept apart; empty means sealed. See [ParseTier].
+	Tier string
 }
 
 // Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction. created is false when it was there
@@ -140,6 +155,10 @@ func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 			return Tenant{}, false, err
 		}
 	}
+	tier, err := ParseTier(n.Tier)
+	if err != nil {
+		return Tenant{}, false, err
+	}
 	t, found, err := m.living(ctx, n.Slug)
 	if err != nil {
 		return Tenant{}, false, err
@@ -147,20 +166,29 @@ func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	if found && t.State != StateProvisioning {
 		return alreadyThere(t, n)
 	}
-	if !found {
-		t.ID = newID()
-	}
-	schema, err := tenantschema.ParseName("t_" + t.ID)
-	if err != nil {
-		return Tenant{}, false, err
-	}
 	session, err := m.cfg.Provisioner.Connect(ctx)
 	if err != nil {
 		return Tenant{}, false, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
 	}
 	defer session.Close() //nolint:errcheck // Everything is committed by then.
-	err = session.Create(ctx, schema, m.cfg.Logins.Cell(firstCell),
-		func(ctx context.Context, tx pgx.Tx) error { return m.claim(ctx, tx, t.ID, n) },
+	if !found {
+		if t, err = m.newTenant(ctx, session, n, tier); err != nil {
+			return Tenant{}, false, explainOwner(err)
+		}
+		role := spare{t.ID, t.Cell}
+		defer func() {
+			if err != nil || !created {
+				m.returnSpare(ctx, role)
+			}
+		}()
+	}
+	schema, err := tenantschema.ParseName("t_" + t.ID)
+	if err != nil {
+		return Tenant{}, false, err
+	}
+	spec := tenantschema.Spec{Name: schema, Member: m.cfg.Logins.Cell(t.Cell), Sealed: t.Tier != tenantschema.TierPooled}
+	err = session.Create(ctx, spec,
+		func(ctx context.Context, tx pgx.Tx) error { return m.claim(ctx, tx, t, n) },
 		func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
 			tag, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2, state = case when $3 then 'ready' else state end
 				where id = $1 and state = 'provisioning'`, t.ID, version, done)
@@ -178,8 +206,21 @@ func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	if err != nil {
 		return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
 	}
+	if tier == tenantschema.TierDedicated { // Nobody has been told of the other login.
+		t, err = m.SetTier(ctx, t.ID, tier, 0)
+		return t, err == nil, err
+	}
 	t, err = m.byID(ctx, t.ID)
 	return t, err == nil, err
+}
+
+// newTenant gives the beginning of a tenant that is not there yet: an id whose role has been made, and its cell.
+func (m *Manager) newTenant(ctx context.Context, session *tenantschema.Session, n NewTenant, tier tenantschema.Tier) (Tenant, error) {
+	role, err := m.takeSpare(ctx, session)
+	if tier == tenantschema.TierDedicated {
+		tier = tenantschema.TierSealed // Until it has a login.
+	}
+	return Tenant{ID: role.ID, Cell: role.Cell, Slug: n.Slug, Tier: tier}, err
 }
 
 func alreadyThere(t Tenant, n NewTenant) (Tenant, bool, error) {
@@ -213,7 +254,7 @@ func (m *Manager) living(ctx context.Context, slug string) (Tenant, bool, error)
 var errClaimed = errors.New("the slug is claimed")
 
 // claim writes the catalog row of a tenant in the making, or finds it there.
-func (m *Manager) claim(ctx context.Context, tx pgx.Tx, id string, n NewTenant) error {
+func (m *Manager) claim(ctx context.Context, tx pgx.Tx, t Tenant, n NewTenant) error {
 	// Two who want one slug take turns, so that the second sees the first one's row.
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", n.Slug); err != nil {
 		return fmt.Errorf("lock slug: %w", err)
@@ -223,7 +264,7 @@ func (m *Manager) claim(ctx context.Context, tx pgx.Tx, id string, n NewTenant) 
 		return err
 	}
 	if len(rows) > 0 {
-		if rows[0].ID != id || rows[0].State != StateProvisioning {
+		if rows[0].ID != t.ID || rows[0].State != StateProvisioning {
 			return errClaimed
 		}
 		return nil
@@ -250,10 +291,13 @@ func (m *Manager) claim(ctx context.Context, tx pgx.Tx, id string, n NewTenant) 
 	if name == "" {
 		name = n.Slug
 	}
-	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, state) values ($1, $2, $3, $4, $5)",
-		id, n.Slug, name, firstCell, string(StateProvisioning))
+	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, tier, state) values ($1, $2, $3, $4, $5, $6)",
+		t.ID, n.Slug, name, t.Cell, string(t.Tier), string(StateProvisioning))
 	if err != nil {
 		return fmt.Errorf("write catalog row: %w", err)
+	}
+	if _, err = tx.Exec(ctx, "delete from rowhouse.spare_roles where id = $1", t.ID); err != nil {
+		return fmt.Errorf("use up role: %w", err)
 	}
 	return nil
 }
@@ -327,7 +371,11 @@ func (m *Manager) Delete(ctx context.Context, slug string) (Tenant, error) {
 	}
 	defer session.Close() //nolint:errcheck // Everything is committed by then.
 	err = session.Drop(ctx, t.Schema, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "update rowhouse.tenants set state = 'deleted', state_reason = '', deleted_at = now() where id = $1", t.ID)
+		if err := m.dropDedicated(ctx, tx, t); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `update rowhouse.tenants set state = 'deleted', state_reason = '', deleted_at = now(), tier = 'sealed', login = null
+			where id = $1`, t.ID)
 		return err
 	})
 	if sqlState(err, "55P03") {

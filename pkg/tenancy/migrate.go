@@ -128,7 +128,8 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 		return err
 	}
 	began := false // Files outside a transaction: by this call, not by another that holds the schema's lock.
-	err = session.Migrate(ctx, t.Schema, func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
+	spec := tenantschema.Spec{Name: t.Schema, Sealed: t.Tier != tenantschema.TierPooled}
+	err = session.Migrate(ctx, spec, func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
 		began = began || !done
 		// Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout.
 		_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2,

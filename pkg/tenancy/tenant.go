@@ -65,8 +65,10 @@ type Tenant struct {
 	// Placement says which PostgreSQL holds the tenant.
 	Placement string
 	// Tier says how strongly the tenant is kept apart.
-	Tier string
-	Plan string
+	Tier tenantschema.Tier
+	// Login is the encrypted password of a dedicated tenant's own login role.
+	Login []byte
+	Plan  string
 	// State and StateReason say whether the tenant may be served, and if not, why.
 	State       State
 	StateReason string
@@ -79,7 +81,7 @@ type Tenant struct {
 // Engine gives what tenantschema must know of t.
 func (t Tenant) Engine() tenantschema.Tenant {
 	return tenantschema.Tenant{
-		ID: t.ID, Schema: t.Schema, Cell: t.Cell, Tier: tenantschema.Tier(t.Tier), Version: t.SchemaVersion,
+		ID: t.ID, Schema: t.Schema, Cell: t.Cell, Tier: t.Tier, LoginSecret: string(t.Login), Version: t.SchemaVersion,
 	}
 }
 
@@ -89,12 +91,12 @@ func (t Tenant) Runs(minSchemaVersion int64) bool {
 	return (t.State == StateReady || t.State == StateMigrating) && t.SchemaVersion >= minSchemaVersion
 }
 
-const tenantColumns = "id, slug, name, schema_name, cell, placement, tier, plan, state, state_reason, schema_version, created_at, updated_at"
+const tenantColumns = "id, slug, name, schema_name, cell, placement, tier, login, plan, state, state_reason, schema_version, created_at, updated_at"
 
 func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 	var t Tenant
 	var schema string
-	err := row.Scan(&t.ID, &t.Slug, &t.Name, &schema, &t.Cell, &t.Placement, &t.Tier, &t.Plan, &t.State, &t.StateReason,
+	err := row.Scan(&t.ID, &t.Slug, &t.Name, &schema, &t.Cell, &t.Placement, &t.Tier, &t.Login, &t.Plan, &t.State, &t.StateReason,
 		&t.SchemaVersion, &t.CreatedAt, &t.UpdatedAt)
 	if err != nil {
 		return t, err

@@ -1,0 +1,260 @@
+package tenantschema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// conn is one connection of a login. Whoever holds it uses it alone; the fields of the second block belong to the house's lock.
+type conn struct {
+	pg    *pgx.Conn
+	stmts *statements
+	// pid is the backend's, as the server says: a pooler in session mode shows another one.
+	pid uint32
+	// clock is the server's time at the moment met.
+	clock, met time.Time
+	// seen are the relations of each tenant that the backend has loaded, as bits; load is how many that are altogether. PostgreSQL keeps
+	// them as long as the backend lives.
+	seen map[Name][]uint64
+	load int
+
+	login *login
+	busy  bool
+	// waiters is how many wait for just this connection.
+	waiters   int
+	idleSince time.Time
+}
+
+// Limits of a connection that [Config] does not set.
+const (
+	connectTimeout = 10 * time.Second
+	closeTimeout   = time.Second
+	// pingAfter is how long a connection may have been idle before it is asked whether it is still there.
+	pingAfter = time.Second
+)
+
+const (
+	sqlHello = "select pg_catalog.pg_backend_pid(), pg_catalog.clock_timestamp()"
+	sqlPin   = "select pg_catalog.pg_backend_pid()"
+	sqlLimit = "select pg_catalog.set_config('lock_timeout', $1, true)"
+)
+
+// connect opens a connection of a login.
+func (db *DB) connect(ctx context.Context, login Login) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cfg, err := db.cfg.Connect(login)
+	if err != nil {
+		return nil, fmt.Errorf("settings of the login: %w", err)
+	}
+	cfg = cfg.Copy()
+	cfg.Tracer = db.cfg.Tracer
+	if db.cfg.Pooler {
+		delete(cfg.RuntimeParams, "search_path")
+	} else {
+		// An empty path makes a forgotten scope fail, whatever the role's or the database's own default is.
+		cfg.RuntimeParams["search_path"] = ""
+		cfg.RuntimeParams["lock_timeout"] = db.lockTimeout
+	}
+	// The statements are ours: pgx has nothing to cache, and the description modes would only add round trips.
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
+	pg, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{pg: pg, stmts: newStatements(db.cfg.MaxStatements), seen: map[Name][]uint64{}}
+	if err = c.greet(ctx, db); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// greet learns about the session and prepares what every scope needs.
+func (c *conn) greet(ctx context.Context, db *DB) error {
+	c.met = time.Now()
+	if db.cfg.Pooler {
+		return c.greetPooler(ctx)
+	}
+	if err := c.pg.QueryRow(ctx, sqlHello).Scan(&c.pid, &c.clock); err != nil {
+		return fmt.Errorf("first query: %w", err)
+	}
+	if c.pid != c.pg.PgConn().PID() {
+		return ErrPooler
+	}
+	for name, sql := range map[string]string{stmtEnter: sqlEnter, stmtLeave: sqlLeave, stmtReturn: sqlReturn, stmtLocks: sqlLocks} {
+		if _, err := c.pg.Prepare(ctx, name, sql); err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// greetPooler finds out whether a transaction stays on one session. Without that no scope is safe.
+func (c *conn) greetPooler(ctx context.Context) error {
+	var first, second int64
+	err := pgx.BeginFunc(ctx, c.pg, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(ctx, sqlHello).Scan(&first, &c.clock); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, sqlPin).Scan(&second)
+	})
+	if err == nil && first != second {
+		err = errors.New("two statements of a transaction ran on two sessions")
+	}
+	if err != nil {
+		return fmt.Errorf("tenantschema: the pooler must keep a transaction on one session (pool_mode transaction or session): %w", err)
+	}
+	return nil
+}
+
+// touch notes which relations of a tenant the backend has loaded by now.
+func (c *conn) touch(name Name, relations []int) {
+	if name.IsZero() || len(relations) == 0 {
+		return
+	}
+	bits := c.seen[name]
+	for _, number := range relations {
+		for number/64 >= len(bits) {
+			bits = append(bits, 0)
+		}
+		if bit := uint64(1) << (number % 64); bits[number/64]&bit == 0 {
+			bits[number/64] |= bit
+			c.load++
+		}
+	}
+	c.seen[name] = bits
+}
+
+// now is the server's time.
+func (c *conn) now() time.Time { return c.clock.Add(time.Since(c.met)) }
+
+// alive reports whether the connection can be used, asking the server if it has been idle for long.
+func (c *conn) alive(ctx context.Context, idle time.Duration) bool {
+	if c.pg.IsClosed() {
+		return false
+	}
+	return idle < pingAfter || c.pg.PgConn().Ping(ctx) == nil
+}
+
+// clean reports whether the connection is in no transaction and in the middle of nothing.
+func (c *conn) clean() bool {
+	return !c.pg.IsClosed() && !c.pg.PgConn().IsBusy() && c.pg.PgConn().TxStatus() == 'I'
+}
+
+func (c *conn) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = c.pg.Close(ctx) // It is being thrown away: there is nobody to tell.
+}
+
+// lease is a connection in the hands of one call.
+type lease struct {
+	db *DB
+	c  *conn
+	t  Tenant
+	// pid is that of the backend that holds the transaction.
+	pid uint32
+	// begun says that an explicit transaction is open.
+	begun bool
+	// lasting says that a statement may have left something in the session.
+	lasting bool
+	// ended says that the connection is given back: a Tx that somebody kept must not touch it.
+	ended atomic.Bool
+}
+
+// seal makes the seal for a transaction that begins now, or "" where there is no key.
+func (l *lease) seal() string {
+	if l.db.cfg.SealKey == nil {
+		return ""
+	}
+	return l.db.cfg.SealKey().seal(l.t.Schema, l.pid, l.c.now().Add(sealFor))
+}
+
+// pin opens the transaction of f on the pooler, which chooses a session for it, and asks which.
+func (l *lease) pin(ctx context.Context, f *frame) error {
+	begin := f.begin
+	if begin == "" {
+		begin, f.commit = "begin", true
+	}
+	f.begin = ""
+	if err := l.simple(ctx, begin); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	l.begun = true
+	if err := l.c.pg.QueryRow(ctx, sqlPin).Scan(&l.pid); err != nil {
+		return fmt.Errorf("ask for the session: %w", err)
+	}
+	return nil
+}
+
+// simple sends a statement of ours that takes no arguments, such as a savepoint.
+func (l *lease) simple(ctx context.Context, sql string) error {
+	ctx, traced := l.trace(ctx, []query{{sql: sql}})
+	results, err := l.c.pg.PgConn().Exec(ctx, sql).ReadAll()
+	var tag pgconn.CommandTag
+	if len(results) > 0 {
+		tag = results[0].CommandTag
+	}
+	if err == nil && sql == "commit" && tag.String() == "ROLLBACK" {
+		err = pgx.ErrTxCommitRollback
+	}
+	traced(tag, err)
+	return err
+}
+
+// release gives the connection back, or closes it if it is not known to be clean.
+func (l *lease) release(err error) {
+	if l.ended.Swap(true) {
+		return
+	}
+	if l.db.cfg.Pooler && !l.c.pg.IsClosed() && l.c.pg.PgConn().TxStatus() == 'E' { // The transaction that pin began.
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		_ = l.simple(ctx, "rollback") // clean sees it.
+		cancel()
+	}
+	l.db.house.giveBack(l, !l.lasting && !lost(err) && l.c.clean())
+}
+
+// releaseUnless closes the connection and gives it back unless *finished: it is deferred around whatever may panic.
+func (l *lease) releaseUnless(finished *bool) {
+	if !*finished {
+		l.kill()
+		l.release(nil)
+	}
+}
+
+// kill closes the connection, so that release cannot give it to anybody else.
+func (l *lease) kill() { l.c.close() }
+
+// trace tells the tracer of what is sent, and gives what is to be called with the outcome.
+func (l *lease) trace(ctx context.Context, queries []query) (context.Context, func(pgconn.CommandTag, error)) {
+	switch {
+	case len(queries) == 1 && l.db.cfg.Tracer != nil:
+		ctx = l.db.cfg.Tracer.TraceQueryStart(ctx, l.c.pg, pgx.TraceQueryStartData{SQL: queries[0].sql, Args: queries[0].args})
+		return ctx, func(tag pgconn.CommandTag, err error) {
+			l.db.cfg.Tracer.TraceQueryEnd(ctx, l.c.pg, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
+		}
+	case len(queries) > 1 && l.db.batchTracer != nil:
+		batch := &pgx.Batch{}
+		for _, q := range queries {
+			batch.Queue(q.sql, q.args...)
+		}
+		ctx = l.db.batchTracer.TraceBatchStart(ctx, l.c.pg, pgx.TraceBatchStartData{Batch: batch})
+		return ctx, func(_ pgconn.CommandTag, err error) {
+			l.db.batchTracer.TraceBatchEnd(ctx, l.c.pg, pgx.TraceBatchEndData{Err: err})
+		}
+	}
+	return ctx, func(pgconn.CommandTag, error) {}
+}
+
+// lockTimeoutText gives PostgreSQL's form of a duration in milliseconds, at least one.
+func lockTimeoutText(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }

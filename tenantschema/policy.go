@@ -1,0 +1,151 @@
+package tenantschema
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// The seal's two policies on each table. The first is restrictive, so that no policy of a migration's own can open what it closes; since
+// restrictive policies alone let nobody in, the second opens the table where a migration has none of its own.
+const (
+	policySeal = "seal"
+	policyOpen = "seal_open"
+)
+
+// relation is a table or view of a tenant's schema, as far as its seal goes.
+type relation struct {
+	name    string
+	view    bool
+	secured bool // row level security is on
+	// sealed is the expression of the seal's policy, nil without one.
+	sealed *string
+	// opened says that a permissive policy lets the tenant in; own, that it is not the seal's.
+	opened, own bool
+	// definition and columns of a view that is not gated yet, or "".
+	definition string
+	columns    []string
+	matview    bool
+}
+
+// sealedPolicy is how PostgreSQL prints the policy's expression.
+func sealedPolicy(name Name) string {
+	return "( SELECT seal.sealed('" + name.s + "'::text) AS sealed)"
+}
+
+// relations reads the tables and views of name, without goose's own. The search_path must be name's.
+func relations(ctx context.Context, tx pgx.Tx, name Name) ([]relation, error) {
+	rows, err := tx.Query(ctx, `select c.relname::text, c.relkind = 'v', c.relkind = 'm', c.relrowsecurity,
+			(select pg_catalog.pg_get_expr(p.polqual, p.polrelid) from pg_catalog.pg_policy p
+				where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null and p.polroles = '{0}'),
+			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive),
+			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> $4),
+			case when c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}' or c.reloptions @> '{security_invoker=on}', false)
+				then pg_catalog.pg_get_viewdef(c.oid) else '' end,
+			array(select a.attname::text from pg_catalog.pg_attribute a
+				where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+		from pg_catalog.pg_namespace n
+		join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+			and d.classid = 'pg_catalog.pg_class'::regclass
+		join pg_catalog.pg_class c on c.oid = d.objid
+		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> $2
+		order by c.relname`, name.String(), VersionTable, policySeal, policyOpen)
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
+		err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns)
+		return r, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list policies: %w", err)
+	}
+	return found, nil
+}
+
+// sealTables puts the seal on every table of name that lacks it, and on every view. It changes nothing that is right, so that it locks
+// nothing then. The search_path must be name's.
+func sealTables(ctx context.Context, tx pgx.Tx, name Name) error {
+	found, err := relations(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for _, r := range found {
+		if r.matview {
+			return fmt.Errorf("tenantschema: the materialized view %s cannot be sealed: PostgreSQL has no policies on those; use a table", r.name)
+		}
+		for _, sql := range r.seal(name) {
+			batch.Queue(sql)
+		}
+	}
+	return sendDDL(ctx, tx, batch, "seal tables")
+}
+
+// seal gives the statements that are missing.
+func (r relation) seal(name Name) (statements []string) {
+	table := pgx.Identifier{name.s, r.name}.Sanitize()
+	if r.view {
+		if gate := SealedSQL("'" + name.s + "'"); r.definition != "" && !strings.Contains(r.definition, "seal.sealed(") {
+			// A view reads as its owner, whom policies do not bind, so it has the condition in itself. It is no security barrier, and need not
+			// be one: a condition without columns gates the whole plan below it, and the tenant's own conditions, leakproof or not, may use
+			// indexes. See docs/isolation.md.
+			quoted := make([]string, len(r.columns))
+			for i, column := range r.columns {
+				quoted[i] = "q." + pgx.Identifier{column}.Sanitize()
+			}
+			statements = append(statements, "create or replace view "+table+" as select "+strings.Join(quoted, ", ")+
+				" from ("+strings.TrimSuffix(strings.TrimSpace(r.definition), ";")+") as q where "+gate)
+		}
+		return statements
+	}
+	if r.sealed == nil || *r.sealed != sealedPolicy(name) {
+		statements = append(statements,
+			"drop policy if exists "+policySeal+" on "+table,
+			"create policy "+policySeal+" on "+table+" as restrictive using ("+SealedSQL("'"+name.s+"'")+")")
+	}
+	switch {
+	case !r.opened:
+		statements = append(statements, "create policy "+policyOpen+" on "+table+" using (true)")
+	case r.own:
+		statements = append(statements, "drop policy if exists "+policyOpen+" on "+table)
+	}
+	if !r.secured {
+		statements = append(statements, "alter table "+table+" enable row level security")
+	}
+	return statements
+}
+
+// unsealTables takes the seal's policies away. Views keep their gate: scopes bear a seal in every tier.
+func unsealTables(ctx context.Context, tx pgx.Tx, name Name) error {
+	found, err := relations(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for _, r := range found {
+		if r.view || r.matview || r.sealed == nil && !r.secured {
+			continue
+		}
+		table := pgx.Identifier{name.s, r.name}.Sanitize()
+		batch.Queue("drop policy if exists " + policySeal + " on " + table)
+		batch.Queue("drop policy if exists " + policyOpen + " on " + table)
+		if !r.own {
+			batch.Queue("alter table " + table + " disable row level security")
+		}
+	}
+	return sendDDL(ctx, tx, batch, "unseal tables")
+}
+
+// sendDDL sends statements without arguments in one round trip.
+func sendDDL(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, what string) error {
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
