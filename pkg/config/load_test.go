@@ -127,8 +127,10 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"server.max_header_bytes": "64KiB", "server.max_body_bytes": "5000", "server.drain_time": "0s", "server.shutdown_timeout": "6s",
 		"database.url":          "postgres://owner:********@db.example,db2.example:5433/rowhouse?sslmode=require",
 		"database.login_secret": "********", "database.role_prefix": "rh2_", "database.max_conns": "7", "database.control_conns": "9",
+		"database.pooler_url": "postgres://pooler.example:6432/rowhouse", "database.acquire_timeout": "3s", "database.idle_timeout": "2m",
+		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
-		"tenants.slug_quarantine": "48h30m", "log.level": "warn", "log.format": "json",
+		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30", "log.level": "warn", "log.format": "json",
 	}
 	var env []string
 	var file strings.Builder

@@ -75,7 +75,10 @@ func TestCatalog_FloodOfForgedNotifications(t *testing.T) {
 }
 
 // pause stops the query that carries its key after it has been read and before it is shown.
-type pause struct{ reached, resume chan struct{} }
+type pause struct {
+	reached, resume chan struct{}
+	once            *sync.Once
+}
 
 type pauseKey struct{}
 
@@ -85,7 +88,7 @@ func (pause) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryS
 
 func (p pause) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryEndData) {
 	if ctx.Value(pauseKey{}) != nil {
-		close(p.reached)
+		p.once.Do(func() { close(p.reached) })
 		<-p.resume
 	}
 }
@@ -97,7 +100,7 @@ func TestCatalog_OlderReadDoesNotWin(t *testing.T) {
 	acme := d.Tenant("acme")
 	listen, err := d.Logins.As(d.Logins.Control())
 	require.NoError(t, err)
-	p := pause{make(chan struct{}), make(chan struct{})}
+	p := pause{make(chan struct{}), make(chan struct{}), new(sync.Once)}
 	poolConfig, err := pgxpool.ParseConfig("")
 	require.NoError(t, err)
 	poolConfig.ConnConfig = listen.Copy()
