@@ -12,13 +12,14 @@ import (
 // house holds all connections of a DB: one budget over all logins.
 //
 // A tenant has a home among the connections of its login, chosen by its name. There its statements are prepared and its tables are
-// loaded; each backend thus keeps only its share of the tenants. A call takes its home if that is free, and otherwise waits for it for at
-// most [patience], or, when somebody waits already, goes to another that is free: the one where the tenant was before if there is one.
-// That is consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016), with a bound of one waiter: a tenant alone
-// uses all connections, and many tenants keep to their own.
+// loaded; each backend thus keeps only its share of the tenants. A call takes its home if that is free, or another free connection that
+// knows the tenant; otherwise it waits for one of these. Going anywhere else costs what several statements do, since that backend must
+// load the tenant's tables and plan its statements first: it is done when [crowd] calls wait for the home already, or when a call has
+// waited for many times what a call takes. That is consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016): a
+// tenant alone comes to use all connections, and many tenants keep to their own.
 //
-// Whoever has lost patience is served by the next connection that comes free, in the order of arrival. A tenant has at most three
-// quarters of the budget in hand or in line here; what it wants beyond waits in a line of its own.
+// Nobody in line is passed over for longer than [overdue]. A tenant has at most three quarters of the budget in hand or in line here;
+// what it wants beyond waits in a line of its own.
 type house struct {
 	db   *DB
 	most int
@@ -65,6 +66,8 @@ type waiter struct {
 	t     Tenant
 	home  *conn
 	since time.Time
+	// patience is how long it waits for a connection that knows its tenant.
+	patience time.Duration
 	// given is sent the connection, or nil with err set; it has room for it.
 	given chan *conn
 	err   error
@@ -74,17 +77,33 @@ type waiter struct {
 }
 
 type counters struct {
+	// hold is how long a call has a connection: a moving average, of which long ones count as holdMost.
+	hold time.Duration
+	// dial is how long it takes to open a connection: a moving average.
+	dial     time.Duration
 	waits    int64
 	waitTime time.Duration
 	replaced int64
 }
 
 const (
-	// patience is how long a call waits for its tenant's home while another connection is free: about what it costs to plan a
-	// statement or two elsewhere.
-	patience = 2 * time.Millisecond
+	// crowd is how many wait for a home before another goes elsewhere at once.
+	crowd = 4
+	// A call loses patience after patienceHolds times what a call takes, within these bounds. The least is about what a tenant's first
+	// statements cost on a connection that does not know it.
+	patienceHolds          = 8
+	patienceLeast          = 3 * time.Millisecond
+	patienceMost, holdMost = 40 * time.Millisecond, 5 * time.Millisecond
+	// overdue is how long one in line may be passed over by others whose home has come free.
+	overdue = 100 * time.Millisecond
 	// handover is how long a login's line may stand before a connection of another login is closed in its favour.
 	handover = 25 * time.Millisecond
+	// A connection that others of its own login wait for is not closed in favour of another login before it has served for tenureDials
+	// times what it takes to open one, so that opening them never takes most of the time.
+	tenureDials             = 10
+	tenureLeast, tenureMost = 50 * time.Millisecond, 500 * time.Millisecond
+	// guestsKept is how many tenants are remembered although they hold nothing, which saves making them anew for each call.
+	guestsKept = 4096
 	// lookAhead is how many in line are looked at for one whose home has just come free.
 	lookAhead = 64
 )
@@ -108,32 +127,37 @@ func (h *house) take(ctx context.Context, t Tenant) (*conn, time.Duration, error
 		h.mu.Unlock()
 		return nil, 0, errClosed
 	}
+	var w *waiter
 	l := h.login(t)
 	g := h.guests[t.Schema]
 	if g == nil {
 		g = &guest{}
 		h.guests[t.Schema] = g
 	}
-	w := &waiter{t: t}
 	if g.in < h.share {
 		g.in++
-		if c := h.choose(l, w); c != nil {
+		c, home := h.choose(l, t)
+		if c != nil {
 			idle := h.occupy(c)
 			h.mu.Unlock()
 			return c, idle, nil
 		}
+		w = &waiter{t: t, home: home}
 		h.enter(l, w)
 	} else {
+		w = &waiter{t: t}
 		g.line = append(g.line, w)
 	}
-	w.given, w.since = make(chan *conn, 1), time.Now()
+	w.given, w.since, w.patience = make(chan *conn, 1), time.Now(), h.patience()
 	h.mu.Unlock()
-	return h.wait(ctx, w)
+	waitCtx, cancel := context.WithTimeout(ctx, h.db.cfg.AcquireTimeout)
+	defer cancel()
+	return h.wait(waitCtx, w)
 }
 
 // wait waits for what take could not have at once.
 func (h *house) wait(ctx context.Context, w *waiter) (*conn, time.Duration, error) {
-	impatient := time.NewTimer(patience)
+	impatient := time.NewTimer(w.patience)
 	defer impatient.Stop()
 	for {
 		select {
@@ -193,39 +217,50 @@ func (h *house) home(l *login, t Tenant) *conn {
 	return l.conns[b]
 }
 
-// choose gives a free connection for w, or nil if it is to wait; then w knows its home.
-func (h *house) choose(l *login, w *waiter) *conn {
-	home := h.home(l, w.t)
+// choose gives a free connection for t, or else the home for which it is to wait.
+func (h *house) choose(l *login, t Tenant) (free, home *conn) {
+	home = h.home(l, t)
 	if home == nil || !home.busy {
-		return home
+		return home, nil
 	}
-	w.home = home
-	if home.waiters == 0 {
-		return nil
+	free, known := anyFree(l, t)
+	if known || home.waiters >= crowd {
+		return free, home
 	}
-	return anyFree(l, w.t)
+	return nil, home
 }
 
-// anyFree gives a free connection, best one where the tenant is known.
-func anyFree(l *login, t Tenant) (free *conn) {
+// anyFree gives a free connection, if there is one, and whether it knows the tenant.
+func anyFree(l *login, t Tenant) (free *conn, known bool) {
 	for _, c := range l.conns {
 		if c.busy {
 			continue
 		}
-		if _, known := c.seen[t.Schema]; known {
-			return c
+		if c.knows(t) {
+			return c, true
 		}
 		if free == nil {
 			free = c
 		}
 	}
-	return free
+	return free, false
+}
+
+func (c *conn) knows(t Tenant) bool {
+	_, known := c.seen[t.Schema]
+	return known
+}
+
+// patience is how long a call waits now before it goes anywhere.
+func (h *house) patience() time.Duration {
+	return min(max(patienceHolds*h.counts.hold, patienceLeast), patienceMost)
 }
 
 func (h *house) occupy(c *conn) (idle time.Duration) {
-	c.busy = true
+	now := time.Now()
+	idle, c.busy, c.since = now.Sub(c.since), true, now
 	h.leases.Add(1)
-	return time.Since(c.idleSince)
+	return idle
 }
 
 // enter puts w into its login's line.
@@ -236,7 +271,7 @@ func (h *house) enter(l *login, w *waiter) {
 	if w.home != nil {
 		w.home.waiters++
 	}
-	if anyFree(l, w.t) == nil {
+	if free, _ := anyFree(l, w.t); free == nil {
 		h.grow(l)
 	}
 }
@@ -282,13 +317,14 @@ func (h *house) depart(t Tenant) {
 		g.line = slices.Delete(g.line, 0, 1)
 		g.in++
 		l := h.login(w.t)
-		if c := h.choose(l, w); c != nil {
+		var c *conn
+		if c, w.home = h.choose(l, w.t); c != nil {
 			h.give(w, c)
 		} else {
 			h.enter(l, w)
 		}
 	}
-	if g.in == 0 {
+	if g.in == 0 && len(h.guests) > guestsKept {
 		delete(h.guests, t.Schema)
 	}
 }
@@ -310,20 +346,26 @@ func (h *house) settle(l *login) {
 	}
 }
 
-// serve gives a free connection to the first in line whose home it is, or who is known there, or who has lost patience.
-func (h *house) serve(l *login, c *conn) bool {
+// serve gives a free connection to the first in line who is at home there or known, else to the first who has lost patience.
+func (h *house) serve(l *login, c *conn) {
+	if len(l.line) == 0 {
+		return
+	}
 	now := time.Now()
+	chosen := -1
 	for i, w := range l.line[:min(len(l.line), lookAhead)] {
-		known := w.home == c || w.home == nil || now.Sub(w.since) >= patience
-		if !known {
-			_, known = c.seen[w.t.Schema]
+		waited := now.Sub(w.since)
+		if w.home == c || w.home == nil || c.knows(w.t) || waited >= overdue {
+			chosen = i
+			break
 		}
-		if known {
-			h.give(h.leaveLine(l, i), c)
-			return true
+		if chosen < 0 && waited >= w.patience {
+			chosen = i
 		}
 	}
-	return false
+	if chosen >= 0 {
+		h.give(h.leaveLine(l, chosen), c)
+	}
 }
 
 // giveBack ends a lease. clean says that the connection may serve others.
@@ -336,7 +378,9 @@ func (h *house) giveBack(l *lease, clean bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	defer h.leases.Done()
-	c.busy, c.idleSince = false, time.Now()
+	now := time.Now()
+	h.counts.hold += (min(now.Sub(c.since), holdMost) - h.counts.hold) / 64
+	c.busy, c.since = false, now
 	if !clean || worn || h.done {
 		if worn {
 			h.counts.replaced++
@@ -376,156 +420,4 @@ func (h *house) remove(c *conn) {
 	if len(l.conns) == 0 && l.dialing == 0 && len(l.line) == 0 {
 		delete(h.logins, loginKey{l.as.Cell, l.as.Tenant})
 	}
-}
-
-// relieve hands the place of c, which has just come free, over to a login whose line has stood for too long.
-func (h *house) relieve(c *conn) bool {
-	own := c.login
-	var neediest *login
-	for l := range h.lines {
-		if l == own {
-			continue
-		}
-		have := len(l.conns) + l.dialing
-		// A login that has none is owed one at once; another must be much worse off than this one.
-		owed := have == 0 || time.Since(l.line[0].since) > handover && len(l.line)*len(own.conns) > 2*have*(len(own.line)+1)
-		if owed && (neediest == nil || l.line[0].since.Before(neediest.line[0].since)) {
-			neediest = l
-		}
-	}
-	if neediest == nil || len(own.line) > 0 && own.line[0].since.Before(neediest.line[0].since) {
-		return false
-	}
-	h.discard(c)
-	h.grow(neediest)
-	h.settle(own)
-	return true
-}
-
-// discard closes a free connection without making anybody wait for that.
-func (h *house) discard(c *conn) {
-	h.remove(c)
-	h.work.Go(c.close)
-}
-
-// grow opens a connection for l if somebody waits whom none of those being opened will serve, and the budget has room or a connection
-// that nobody uses can be given up.
-func (h *house) grow(l *login) {
-	if h.done || l.dialing >= len(l.line) {
-		return
-	}
-	if h.total >= h.most {
-		// Closing what another will want again in a moment helps nobody, unless this login has nothing, or has waited.
-		patient := len(l.conns)+l.dialing > 0 && time.Since(l.line[0].since) < handover
-		if patient || !h.evict(l) {
-			return
-		}
-	}
-	h.total++
-	l.dialing++
-	h.work.Go(func() { h.dial(l, l.as) })
-}
-
-// evict gives up the free connection of another login that has been free for longest.
-func (h *house) evict(wanting *login) bool {
-	var victim *conn
-	for _, l := range h.logins {
-		if l == wanting || len(l.line) > 0 {
-			continue
-		}
-		for _, c := range l.conns {
-			if !c.busy && (victim == nil || c.idleSince.Before(victim.idleSince)) {
-				victim = c
-			}
-		}
-	}
-	if victim == nil {
-		return false
-	}
-	h.discard(victim)
-	return true
-}
-
-// dial opens a connection and gives it to whoever waits.
-func (h *house) dial(l *login, as Login) {
-	c, err := h.db.connect(h.ctx, as)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l.dialing--
-	if err == nil && h.done {
-		h.total--
-		h.work.Go(c.close)
-		return
-	}
-	if err != nil {
-		h.total--
-		if len(l.line) > 0 { // It is told to one: the others try for themselves.
-			w := h.leaveLine(l, 0)
-			w.err = err
-			w.given <- nil
-			h.depart(w.t)
-		}
-		if len(l.line) > 0 {
-			h.grow(l)
-		}
-		return
-	}
-	c.login, c.idleSince = l, time.Now()
-	l.conns = append(l.conns, c)
-	h.serve(l, c)
-}
-
-// sweep closes what nobody has used for long.
-func (h *house) sweep() {
-	ticker := time.NewTicker(max(h.db.cfg.IdleTimeout/2, time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		h.mu.Lock()
-		for _, l := range h.logins {
-			for _, c := range slices.Clone(l.conns) {
-				if !c.busy && time.Since(c.idleSince) > h.db.cfg.IdleTimeout {
-					h.discard(c)
-				}
-			}
-		}
-		h.mu.Unlock()
-	}
-}
-
-func (h *house) close() {
-	h.mu.Lock()
-	if h.done {
-		h.mu.Unlock()
-		return
-	}
-	h.done = true
-	clear(h.lines)
-	for _, l := range h.logins {
-		for _, w := range l.line {
-			w.err = errClosed
-			w.given <- nil
-		}
-		l.line = nil
-		for _, c := range slices.Clone(l.conns) {
-			if !c.busy {
-				h.discard(c)
-			}
-		}
-	}
-	for _, g := range h.guests {
-		for _, w := range g.line {
-			w.err = errClosed
-			w.given <- nil
-		}
-		g.line = nil
-	}
-	h.mu.Unlock()
-	h.stop()
-	h.leases.Wait()
-	h.work.Wait()
 }

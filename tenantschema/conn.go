@@ -20,16 +20,28 @@ type conn struct {
 	pid uint32
 	// clock is the server's time at the moment met.
 	clock, met time.Time
-	// seen are the relations of each tenant that the backend has loaded, as bits; load is how many that are altogether. PostgreSQL keeps
-	// them as long as the backend lives.
-	seen map[Name][]uint64
+	// seen is what the backend has of each tenant; load is how many relations that are altogether. PostgreSQL keeps them as long as the
+	// backend lives.
+	seen map[Name]*resident
 	load int
+	// enter, leave, back and locks are the statements that every connection has.
+	enter, leave, back, locks *pgconn.StatementDescription
 
 	login *login
 	busy  bool
 	// waiters is how many wait for just this connection.
-	waiters   int
-	idleSince time.Time
+	waiters int
+	// born is when it was opened, since when it was last taken or given back.
+	born, since time.Time
+}
+
+// resident is a tenant on a connection.
+type resident struct {
+	// relations are those that the backend has loaded, as bits.
+	relations []uint64
+	// entry are the arguments of its entry: schema and seal. The seal is made anew when renew has come.
+	entry [2][]byte
+	renew time.Time
 }
 
 // Limits of a connection that [Config] does not set.
@@ -70,7 +82,7 @@ func (db *DB) connect(ctx context.Context, login Login) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{pg: pg, stmts: newStatements(db.cfg.MaxStatements), seen: map[Name][]uint64{}}
+	c := &conn{pg: pg, stmts: newStatements(db.cfg.MaxStatements), seen: map[Name]*resident{}}
 	if err = c.greet(ctx, db); err != nil {
 		c.close()
 		return nil, err
@@ -84,16 +96,45 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 	if db.cfg.Pooler {
 		return c.greetPooler(ctx)
 	}
-	if err := c.pg.QueryRow(ctx, sqlHello).Scan(&c.pid, &c.clock); err != nil {
-		return fmt.Errorf("first query: %w", err)
+	statements := []struct {
+		name, sql string
+		sd        **pgconn.StatementDescription
+	}{
+		{"rh_enter", sqlEnter, &c.enter}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back}, {"rh_locks", sqlLocks, &c.locks},
+	}
+	pipeline := c.pg.PgConn().StartPipeline(ctx) // One round trip: a connection is opened while somebody waits for it.
+	pipeline.SendQueryParams(sqlHello, nil, nil, nil, nil)
+	for _, st := range statements {
+		pipeline.SendPrepare(st.name, st.sql, nil)
+	}
+	_ = pipeline.Sync() // The pipeline remembers a failure.
+	err := func() error {
+		reader, err := result[*pgconn.ResultReader](pipeline)
+		if err != nil {
+			return err
+		}
+		_, err = pgx.CollectExactlyOneRow(pgx.RowsFromResultReader(c.pg.TypeMap(), reader), func(row pgx.CollectableRow) (none struct{}, err error) {
+			return none, row.Scan(&c.pid, &c.clock)
+		})
+		if err != nil {
+			return err
+		}
+		for _, st := range statements {
+			if *st.sd, err = result[*pgconn.StatementDescription](pipeline); err != nil {
+				return err
+			}
+			(*st.sd).Name = st.name
+		}
+		return nil
+	}()
+	if closeErr := pipeline.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("first round trip: %w", err)
 	}
 	if c.pid != c.pg.PgConn().PID() {
 		return ErrPooler
-	}
-	for name, sql := range map[string]string{stmtEnter: sqlEnter, stmtLeave: sqlLeave, stmtReturn: sqlReturn, stmtLocks: sqlLocks} {
-		if _, err := c.pg.Prepare(ctx, name, sql); err != nil {
-			return fmt.Errorf("prepare %s: %w", name, err)
-		}
 	}
 	return nil
 }
@@ -121,17 +162,25 @@ func (c *conn) touch(name Name, relations []int) {
 	if name.IsZero() || len(relations) == 0 {
 		return
 	}
-	bits := c.seen[name]
+	r := c.resident(name)
 	for _, number := range relations {
-		for number/64 >= len(bits) {
-			bits = append(bits, 0)
+		for number/64 >= len(r.relations) {
+			r.relations = append(r.relations, 0)
 		}
-		if bit := uint64(1) << (number % 64); bits[number/64]&bit == 0 {
-			bits[number/64] |= bit
+		if bit := uint64(1) << (number % 64); r.relations[number/64]&bit == 0 {
+			r.relations[number/64] |= bit
 			c.load++
 		}
 	}
-	c.seen[name] = bits
+}
+
+func (c *conn) resident(name Name) *resident {
+	r := c.seen[name]
+	if r == nil {
+		r = &resident{entry: [2][]byte{[]byte(name.s), nil}}
+		c.seen[name] = r
+	}
+	return r
 }
 
 // now is the server's time.
@@ -171,12 +220,18 @@ type lease struct {
 	ended atomic.Bool
 }
 
-// seal makes the seal for a transaction that begins now, or "" where there is no key.
-func (l *lease) seal() string {
+// entry gives the arguments by which a transaction that begins now enters the tenant: the schema, and the seal where there is a key.
+func (l *lease) entry() [][]byte {
+	r := l.c.resident(l.t.Schema)
 	if l.db.cfg.SealKey == nil {
-		return ""
+		return r.entry[:]
 	}
-	return l.db.cfg.SealKey().seal(l.t.Schema, l.pid, l.c.now().Add(sealFor))
+	key := l.db.cfg.SealKey()
+	if now := l.c.now(); l.db.cfg.Pooler || !now.Before(r.renew) || !key.made(r.entry[1]) {
+		r.entry[1] = key.seal(l.t.Schema, l.pid, now.Add(sealFor))
+		r.renew = now.Add(sealFor / 2)
+	}
+	return r.entry[:]
 }
 
 // pin opens the transaction of f on the pooler, which chooses a session for it, and asks which.
@@ -198,7 +253,9 @@ func (l *lease) pin(ctx context.Context, f *frame) error {
 
 // simple sends a statement of ours that takes no arguments, such as a savepoint.
 func (l *lease) simple(ctx context.Context, sql string) error {
-	ctx, traced := l.trace(ctx, []query{{sql: sql}})
+	if tracer := l.db.cfg.Tracer; tracer != nil {
+		ctx = tracer.TraceQueryStart(ctx, l.c.pg, pgx.TraceQueryStartData{SQL: sql})
+	}
 	results, err := l.c.pg.PgConn().Exec(ctx, sql).ReadAll()
 	var tag pgconn.CommandTag
 	if len(results) > 0 {
@@ -207,7 +264,9 @@ func (l *lease) simple(ctx context.Context, sql string) error {
 	if err == nil && sql == "commit" && tag.String() == "ROLLBACK" {
 		err = pgx.ErrTxCommitRollback
 	}
-	traced(tag, err)
+	if tracer := l.db.cfg.Tracer; tracer != nil {
+		tracer.TraceQueryEnd(ctx, l.c.pg, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
+	}
 	return err
 }
 
@@ -234,27 +293,6 @@ func (l *lease) releaseUnless(finished *bool) {
 
 // kill closes the connection, so that release cannot give it to anybody else.
 func (l *lease) kill() { l.c.close() }
-
-// trace tells the tracer of what is sent, and gives what is to be called with the outcome.
-func (l *lease) trace(ctx context.Context, queries []query) (context.Context, func(pgconn.CommandTag, error)) {
-	switch {
-	case len(queries) == 1 && l.db.cfg.Tracer != nil:
-		ctx = l.db.cfg.Tracer.TraceQueryStart(ctx, l.c.pg, pgx.TraceQueryStartData{SQL: queries[0].sql, Args: queries[0].args})
-		return ctx, func(tag pgconn.CommandTag, err error) {
-			l.db.cfg.Tracer.TraceQueryEnd(ctx, l.c.pg, pgx.TraceQueryEndData{CommandTag: tag, Err: err})
-		}
-	case len(queries) > 1 && l.db.batchTracer != nil:
-		batch := &pgx.Batch{}
-		for _, q := range queries {
-			batch.Queue(q.sql, q.args...)
-		}
-		ctx = l.db.batchTracer.TraceBatchStart(ctx, l.c.pg, pgx.TraceBatchStartData{Batch: batch})
-		return ctx, func(_ pgconn.CommandTag, err error) {
-			l.db.batchTracer.TraceBatchEnd(ctx, l.c.pg, pgx.TraceBatchEndData{Err: err})
-		}
-	}
-	return ctx, func(pgconn.CommandTag, error) {}
-}
 
 // lockTimeoutText gives PostgreSQL's form of a duration in milliseconds, at least one.
 func lockTimeoutText(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }

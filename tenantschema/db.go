@@ -114,10 +114,8 @@ func (db *DB) acquire(ctx context.Context, t Tenant) (*lease, error) {
 	if db == nil || t.Schema.IsZero() {
 		return nil, ErrNoTenant
 	}
-	waitCtx, cancel := context.WithTimeout(ctx, db.cfg.AcquireTimeout)
-	defer cancel()
 	for {
-		c, idle, err := db.house.take(waitCtx, t)
+		c, idle, err := db.house.take(ctx, t)
 		if err != nil {
 			if ctx.Err() != nil { // The caller gave up: that is its own error, not ours.
 				return nil, fmt.Errorf("acquire connection: %w", ctx.Err())
@@ -125,7 +123,7 @@ func (db *DB) acquire(ctx context.Context, t Tenant) (*lease, error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		l := &lease{db: db, c: c, t: t, pid: c.pid}
-		if c.alive(waitCtx, idle) {
+		if c.alive(ctx, idle) {
 			return l, nil
 		}
 		l.kill()

@@ -2,7 +2,6 @@ package tenantschema
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -48,39 +47,73 @@ type exchange struct {
 	next     int
 	err      error
 	closed   bool
-	traced   func(pgconn.CommandTag, error)
 	tag      pgconn.CommandTag
-	// end is told the outcome, once.
-	end func(error)
+	// releases says that the end of the trip is the end of the lease.
+	releases bool
+	// traced is the context of the tracer, nil without one.
+	traced context.Context //nolint:containedctx // The tracer hands it from start to end.
+
+	// What a trip of one statement needs, in one allocation.
+	one  [1]query
+	rows exchangeRows
 }
 
 var _ pgx.BatchResults = (*exchange)(nil)
 
-// start sends queries within f and reads what comes before the first one's result. On error nothing is under way any more, and end has
-// not been called.
-func (l *lease) start(ctx context.Context, f frame, queries []query, end func(error)) (*exchange, error) {
+// start sends the statements of x within f and reads what comes before the first one's result. On error nothing is under way any more, and the
+// lease has not been released.
+func (l *lease) start(ctx context.Context, f frame, x *exchange, releases bool) error {
+	queries := x.queries
 	if len(queries) > l.c.stmts.most {
 		// The cache would forget a statement that this batch still needs.
-		return nil, fmt.Errorf("tenantschema: a batch may hold at most %d statements: send it in parts", l.c.stmts.most)
+		return fmt.Errorf("tenantschema: a batch may hold at most %d statements: send it in parts", l.c.stmts.most)
 	}
 	if l.db.cfg.Pooler && f.enter {
 		if err := l.pin(ctx, &f); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for i := range queries {
 		if err := l.resolve(ctx, &f, &queries[i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	x := &exchange{l: l, queries: queries, end: func(error) {}}
-	ctx, x.traced = l.trace(ctx, queries)
+	x.l = l
+	ctx = x.trace(ctx)
 	evicted := x.send(ctx, f)
 	if err := x.open(f, evicted); err != nil {
-		return nil, x.finish(err)
+		return x.finish(err)
 	}
-	x.end = end
-	return x, nil
+	x.releases = releases
+	return nil
+}
+
+// trace tells the tracer what is sent.
+func (x *exchange) trace(ctx context.Context) context.Context {
+	db := x.l.db
+	switch {
+	case len(x.queries) == 1 && db.cfg.Tracer != nil:
+		x.traced = db.cfg.Tracer.TraceQueryStart(ctx, x.l.c.pg, pgx.TraceQueryStartData{SQL: x.queries[0].sql, Args: x.queries[0].args})
+	case len(x.queries) > 1 && db.batchTracer != nil:
+		batch := &pgx.Batch{}
+		for _, q := range x.queries {
+			batch.Queue(q.sql, q.args...)
+		}
+		x.traced = db.batchTracer.TraceBatchStart(ctx, x.l.c.pg, pgx.TraceBatchStartData{Batch: batch})
+	default:
+		return ctx
+	}
+	return x.traced
+}
+
+func (x *exchange) traceEnd() {
+	switch {
+	case x.traced == nil:
+	case len(x.queries) == 1:
+		x.l.db.cfg.Tracer.TraceQueryEnd(x.traced, x.l.c.pg, pgx.TraceQueryEndData{CommandTag: x.tag, Err: x.err})
+	default:
+		x.l.db.batchTracer.TraceBatchEnd(x.traced, x.l.c.pg, pgx.TraceBatchEndData{Err: x.err})
+	}
 }
 
 // resolve finds out what the statement is and encodes its arguments, whose own code may panic: nothing has been sent by then.
@@ -118,11 +151,11 @@ func (l *lease) describe(ctx context.Context, f *frame, key statementKey) (*desc
 	if err != nil {
 		return nil, err
 	}
-	x := &exchange{l: l, pipeline: l.c.pg.PgConn().StartPipeline(ctx), traced: func(pgconn.CommandTag, error) {}, end: func(error) {}}
+	x := &exchange{l: l, pipeline: l.c.pg.PgConn().StartPipeline(ctx)}
 	around := frame{enter: f.enter && !f.platform, platform: f.platform}
 	x.prefix(around)
 	x.pipeline.SendPrepare("", key.sql, nil)
-	x.control(stmtLocks, sqlLocks)
+	x.control(l.c.locks, sqlLocks)
 	x.suffix(around)
 	_ = x.pipeline.Sync() // The pipeline remembers a failure.
 	if err = x.open(around, 0); err != nil {
@@ -165,16 +198,12 @@ func result[T any](p *pgconn.Pipeline) (t T, err error) {
 }
 
 // control queues one of the statements that every connection has.
-func (x *exchange) control(name, sql string, args ...string) {
-	values := make([][]byte, len(args))
-	for i, arg := range args {
-		values[i] = []byte(arg)
-	}
+func (x *exchange) control(sd *pgconn.StatementDescription, sql string, args ...[]byte) {
 	if x.l.db.cfg.Pooler { // The session may be another one, which knows no names.
-		x.pipeline.SendQueryParams(sql, values, nil, nil, nil)
+		x.pipeline.SendQueryParams(sql, args, nil, nil, nil)
 		return
 	}
-	x.pipeline.SendQueryPrepared(name, values, nil, nil)
+	x.pipeline.SendQueryStatement(sd, args, nil, nil)
 }
 
 func (x *exchange) prefix(f frame) {
@@ -182,19 +211,19 @@ func (x *exchange) prefix(f frame) {
 		x.pipeline.SendQueryParams(f.begin, nil, nil, nil, nil)
 	}
 	if f.enter {
-		x.control(stmtEnter, sqlEnter, x.l.t.Schema.s, x.l.seal())
+		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
 		if x.l.db.cfg.Pooler { // A pooler knows no startup parameters.
-			x.control("", sqlLimit, x.l.db.lockTimeout)
+			x.control(nil, sqlLimit, []byte(x.l.db.lockTimeout))
 		}
 	}
 	if f.platform {
-		x.control(stmtLeave, sqlLeave, x.l.db.cfg.platformRole(), x.l.t.ID)
+		x.control(x.l.c.leave, sqlLeave, []byte(x.l.db.cfg.platformRole()), []byte(x.l.t.ID))
 	}
 }
 
 func (x *exchange) suffix(f frame) {
 	if f.platform {
-		x.control(stmtReturn, sqlReturn, x.l.t.Schema.s)
+		x.control(x.l.c.back, sqlReturn, []byte(x.l.t.Schema.s))
 	}
 	if f.commit {
 		x.pipeline.SendQueryParams("commit", nil, nil, nil, nil)
@@ -261,200 +290,27 @@ func (x *exchange) drain() error {
 	return err
 }
 
-// reader gives the next statement's result.
-func (x *exchange) reader() (*pgconn.ResultReader, error) {
-	switch {
-	case x.err != nil:
-		return nil, x.err
-	case x.closed:
-		return nil, errors.New("tenantschema: the batch is closed")
-	case x.next >= len(x.queries):
-		return nil, errors.New("tenantschema: the batch has no more results")
-	}
-	q := &x.queries[x.next]
-	x.next++
-	if q.parse {
-		sd, err := result[*pgconn.StatementDescription](x.pipeline)
-		if err != nil {
-			x.err = err
-			return nil, err
-		}
-		q.parse = false
-		// What counts for reading is this tenant's own table, should it differ from the one that was described.
-		q.st.sd.Fields = sd.Fields
-	}
-	reader, err := result[*pgconn.ResultReader](x.pipeline)
-	if err != nil {
-		x.err = err
-	}
-	return reader, err
+// single makes the exchange of one statement.
+func single(sql string, args []any) *exchange {
+	x := &exchange{}
+	x.one[0] = query{sql: sql, args: args}
+	x.queries = x.one[:]
+	return x
 }
 
-// Exec reads the next result and reports what the statement did.
-func (x *exchange) Exec() (pgconn.CommandTag, error) {
-	reader, err := x.reader()
-	if err != nil {
-		return pgconn.CommandTag{}, err
-	}
-	x.tag, x.err = reader.Close()
-	return x.tag, x.err
-}
-
-// Query gives the rows of the next result.
-func (x *exchange) Query() (pgx.Rows, error) {
-	reader, err := x.reader()
-	if err != nil {
-		return failedRows{err}, err
-	}
-	return &exchangeRows{Rows: pgx.RowsFromResultReader(x.l.c.pg.TypeMap(), reader), x: x}, nil
-}
-
-// QueryRow gives the first row of the next result.
-func (x *exchange) QueryRow() pgx.Row {
-	rows, _ := x.Query()
-	return firstRow{rows}
-}
-
-// Tx gives nil: what a scope's round trip is part of, the scope ends.
-func (x *exchange) Tx() pgx.Tx { return nil }
-
-// Close reads what is left, calling the callbacks that wait for it.
-func (x *exchange) Close() error {
-	if x.closed {
-		return x.err
-	}
-	finished := false
-	defer func() { // A callback may panic.
-		if !finished {
-			x.closed = true
-			x.l.kill()
-			x.end(nil)
-		}
-	}()
-	for x.err == nil && x.next < len(x.queries) {
-		if fn := x.queries[x.next].fn; fn != nil {
-			if err := fn(x); x.err == nil {
-				x.err = err
-			}
-		} else {
-			_, _ = x.Exec() // It keeps its error.
-		}
-	}
-	finished = true
-	return x.finish(x.err)
-}
-
-// finish ends the round trip. err is what went wrong so far; it gives the outcome, the failure of a deferred constraint included.
-func (x *exchange) finish(err error) error {
-	if x.closed {
-		return x.err
-	}
-	x.closed = true
-	closeErr := x.pipeline.Close()
-	if x.err = err; x.err == nil {
-		x.err = closeErr
-	}
-	if x.err != nil {
-		x.forget()
-	}
-	x.traced(x.tag, x.err)
-	x.end(x.err)
-	return x.err
-}
-
-// forget takes back what is not known to be prepared, or is not what it was described as.
-func (x *exchange) forget() {
-	badShape := false
-	if pgErr, ok := errors.AsType[*pgconn.PgError](x.err); ok {
-		// 08P01: "bind message has 3 result formats but query has 4 columns": the tenant's table has drifted from the one described.
-		badShape = stale(pgErr) || pgErr.Code == "08P01"
-	}
-	for i := range x.queries {
-		q := &x.queries[i]
-		if q.st == nil {
-			continue
-		}
-		if q.parse || badShape {
-			x.l.c.stmts.remove(q.st)
-		}
-		if badShape {
-			x.l.db.descriptions.forget(q.st.key.description())
-		}
-	}
-}
-
-// exchangeRows are the rows of one statement. only says that closing them ends the round trip.
-type exchangeRows struct {
-	pgx.Rows
-
-	x      *exchange
-	only   bool
-	closed bool
-}
-
-func (r *exchangeRows) Next() bool {
-	if r.Rows.Next() {
-		return true
-	}
-	r.Close()
-	return false
-}
-
-// Scan and Values close the rows when they fail, as pgxpool's do: callers return then.
-func (r *exchangeRows) Scan(dest ...any) error {
-	err := r.Rows.Scan(dest...)
-	if err != nil {
-		r.Close()
-	}
-	return err
-}
-
-func (r *exchangeRows) Values() ([]any, error) {
-	values, err := r.Rows.Values()
-	if err != nil {
-		r.Close()
-	}
-	return values, err
-}
-
-func (r *exchangeRows) Close() {
-	if r.closed {
-		return
-	}
-	r.closed = true
-	r.Rows.Close()
-	err := r.Rows.Err()
-	r.x.tag = r.Rows.CommandTag()
-	if r.only {
-		_ = r.x.finish(err) // Err gives it.
-	} else if r.x.err == nil {
-		r.x.err = err
-	}
-}
-
-func (r *exchangeRows) Err() error {
-	if r.closed && r.only {
-		return r.x.err
-	}
-	return r.Rows.Err()
-}
-
-// Conn gives nil: the connection stays inside the scope.
-func (r *exchangeRows) Conn() *pgx.Conn { return nil }
-
-// queriesOf takes the statements out of a pgx batch.
-func queriesOf(b *pgx.Batch) []query {
-	queries := make([]query, len(b.QueuedQueries))
+// several makes the exchange of a batch.
+func several(b *pgx.Batch) *exchange {
+	x := &exchange{queries: make([]query, len(b.QueuedQueries))}
 	for i, q := range b.QueuedQueries {
-		queries[i] = query{sql: q.SQL, args: slices.Clip(q.Arguments), fn: q.Fn}
+		x.queries[i] = query{sql: q.SQL, args: slices.Clip(q.Arguments), fn: q.Fn}
 	}
-	return queries
+	return x
 }
 
 // exec sends one statement and gives what it did.
 func (l *lease) exec(ctx context.Context, f frame, sql string, args []any) (pgconn.CommandTag, error) {
-	x, err := l.start(ctx, f, []query{{sql: sql, args: args}}, func(error) {})
-	if err != nil {
+	x := single(sql, args)
+	if err := l.start(ctx, f, x, false); err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	tag, _ := x.Exec() // finish gives its error.
@@ -462,11 +318,14 @@ func (l *lease) exec(ctx context.Context, f frame, sql string, args []any) (pgco
 	return tag, x.finish(x.err)
 }
 
-// rows sends one statement and gives its rows; end is told the outcome when they are closed, or at once.
-func (l *lease) rows(ctx context.Context, f frame, sql string, args []any, end func(error)) (pgx.Rows, error) {
-	x, err := l.start(ctx, f, []query{{sql: sql, args: args}}, end)
+// query sends one statement and gives its rows. releases says that the lease ends with them, or at once on error.
+func (l *lease) query(ctx context.Context, f frame, sql string, args []any, releases bool) (pgx.Rows, error) {
+	x := single(sql, args)
+	err := l.start(ctx, f, x, releases)
 	if err != nil {
-		end(err)
+		if releases {
+			l.release(err)
+		}
 		return failedRows{err}, err
 	}
 	rows, err := x.Query()
@@ -474,6 +333,18 @@ func (l *lease) rows(ctx context.Context, f frame, sql string, args []any, end f
 		err = x.finish(err)
 		return failedRows{err}, err
 	}
-	rows.(*exchangeRows).only = true //nolint:errcheck,forcetypeassert // Query gives nothing else on success.
+	x.rows.only = true
 	return rows, nil
+}
+
+// batch sends the statements of b.
+func (l *lease) batch(ctx context.Context, f frame, b *pgx.Batch, releases bool) pgx.BatchResults {
+	x := several(b)
+	if err := l.start(ctx, f, x, releases); err != nil {
+		if releases {
+			l.release(err)
+		}
+		return failedBatch{err}
+	}
+	return x
 }

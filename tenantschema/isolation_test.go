@@ -129,7 +129,7 @@ func TestScope_NoRowCrosses(t *testing.T) {
 	const goroutines, tenants, rounds = 64, 8, 25
 	ctx := t.Context()
 	d := pgtest.New(t)
-	db, _ := engine(t, d, 4)
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 4, AcquireTimeout: time.Minute}) // A third of the steps costs a connection.
 	scopes := make([]tenantschema.Scope, tenants)
 	for i := range scopes {
 		scopes[i] = db.Tenant(d.Tenant(fmt.Sprintf("tenant-%d", i)).Engine())

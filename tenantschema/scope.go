@@ -46,7 +46,7 @@ func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 	}
 	finished := false
 	defer l.releaseUnless(&finished)
-	rows, err := l.rows(ctx, entering(), sql, args, l.release)
+	rows, err := l.query(ctx, entering(), sql, args, true)
 	finished = true
 	return rows, err
 }
@@ -65,13 +65,9 @@ func (s Scope) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	}
 	finished := false
 	defer l.releaseUnless(&finished)
-	x, err := l.start(ctx, entering(), queriesOf(b), l.release)
+	results := l.batch(ctx, entering(), b, true)
 	finished = true
-	if err != nil {
-		l.release(err)
-		return failedBatch{err}
-	}
-	return x
+	return results
 }
 
 // InTx runs fn inside one transaction of the tenant and commits it when fn returns nil. It opens in the round trip of the first statement.

@@ -73,7 +73,7 @@ func (k SealKey) pads() (inner, outer []byte) {
 }
 
 // seal gives the setting's value for a transaction of name that begins on the backend pid before expiry, by the server's clock.
-func (k SealKey) seal(name Name, pid uint32, expiry time.Time) string {
+func (k SealKey) seal(name Name, pid uint32, expiry time.Time) []byte {
 	exp := strconv.FormatInt(expiry.Unix(), 10)
 	mac := hmac.New(sha256.New, k.Secret)
 	var text [128]byte
@@ -88,7 +88,12 @@ func (k SealKey) seal(name Name, pid uint32, expiry time.Time) string {
 	value = append(value, '.')
 	value = append(value, exp...)
 	value = append(value, '.')
-	return string(hex.AppendEncode(value, mac.Sum(message[:0])))
+	return hex.AppendEncode(value, mac.Sum(message[:0]))
+}
+
+// made reports whether a seal is of this key.
+func (k SealKey) made(seal []byte) bool {
+	return len(seal) > len(k.ID) && seal[len(k.ID)] == '.' && string(seal[:len(k.ID)]) == k.ID
 }
 
 // SealedSQL gives the SQL condition that holds when the transaction bears the seal of the schema that the expression names, and fails
@@ -126,7 +131,7 @@ func sealSQL() []string {
 			select k.inner_pad, k.outer_pad into inner_k, outer_k from seal.keys k where k.id = split_part(given, '.', 1);
 			if split_part(given, '.', 3) = encode(sha256(outer_k || sha256(inner_k ||
 				convert_to(schema || '|' || pg_backend_pid() || '|' || expires, 'UTF8'))), 'hex') then
-				if expires::bigint >= extract(epoch from now()) then
+				if to_timestamp(expires::float8) >= now() then
 					return true;
 				end if;
 				raise insufficient_privilege using message = 'the seal of schema ' || schema || ' has expired', constraint = 'seal',

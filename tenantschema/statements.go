@@ -16,21 +16,19 @@ import (
 // that every transaction begins with, so that their plans last.
 const (
 	// $1 role and schema of the tenant, a Name, which needs no quotes in a search_path; $2 the seal.
-	stmtEnter = "rh_enter"
-	sqlEnter  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
+	sqlEnter = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
 		"pg_catalog.set_config('" + sealSetting + "', $2, true)"
 
-	stmtLeave = "rh_leave" // $1 role of the platform, $2 tenant id
-	sqlLeave  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', '', true), " +
+	// $1 role of the platform, $2 tenant id
+	sqlLeave = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', '', true), " +
 		"pg_catalog.set_config('rowhouse.tenant', $2, true)"
 
-	stmtReturn = "rh_return" // $1 role and schema of the tenant
-	sqlReturn  = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
+	// $1 role and schema of the tenant
+	sqlReturn = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
 		"pg_catalog.set_config('rowhouse.tenant', '', true)"
 
 	// The relations that this transaction has locked so far: those of the statement that it has just parsed.
-	stmtLocks = "rh_locks"
-	sqlLocks  = "select c.relname::text from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation " +
+	sqlLocks = "select c.relname::text from pg_catalog.pg_locks l join pg_catalog.pg_class c on c.oid = l.relation " +
 		"where l.pid = pg_catalog.pg_backend_pid() and l.locktype = 'relation' and c.relnamespace <> 11"
 )
 

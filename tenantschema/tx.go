@@ -74,8 +74,8 @@ func (tx *Tx) open(ctx context.Context) error {
 	if tx.l.begun {
 		return nil
 	}
-	x, err := tx.l.start(ctx, tx.frame(), nil, func(error) {})
-	if err != nil {
+	x := &exchange{}
+	if err := tx.l.start(ctx, tx.frame(), x, false); err != nil {
 		return err
 	}
 	return x.finish(nil)
@@ -128,7 +128,7 @@ func (tx *Tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 	if err := tx.closed(); err != nil {
 		return failedRows{err}, err
 	}
-	return tx.l.rows(ctx, tx.frame(), sql, args, func(error) {})
+	return tx.l.query(ctx, tx.frame(), sql, args, false)
 }
 
 // QueryRow runs one statement that gives at most one row.
@@ -142,11 +142,7 @@ func (tx *Tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	if err := tx.closed(); err != nil {
 		return failedBatch{err}
 	}
-	x, err := tx.l.start(ctx, tx.frame(), queriesOf(b), func(error) {})
-	if err != nil {
-		return failedBatch{err}
-	}
-	return x
+	return tx.l.batch(ctx, tx.frame(), b, false)
 }
 
 // Prepare refuses: statements are prepared, shared and forgotten by the scope itself.

@@ -231,7 +231,7 @@ func tableOf(c *Config) []key {
 			setting: duration(&c.Tenants.SlugQuarantine, positive),
 		},
 		{
-			name: "tenants.cell_size", def: "500",
+			name: "tenants.cell_size", def: "1000",
 			usage: "most tenants that share a login role",
 			why: "After each change of any membership PostgreSQL looks up again what a login may become: half a millisecond with 500, 2 ms with\n" +
 				"1000, 120 ms with 10000. Each cell that is busy takes at least one connection.",

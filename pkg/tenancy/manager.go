@@ -26,7 +26,7 @@ type ManagerConfig struct {
 	Logins *Logins
 	// SlugQuarantine is how long the subdomain of a deleted tenant stays unused.
 	SlugQuarantine time.Duration
-	// CellSize is the most tenants that share a login role. Default 500.
+	// CellSize is the most tenants that share a login role. Default 1000.
 	CellSize int
 	// RoleBlock is how many roles are made at once, ahead of their tenants. Default 20.
 	RoleBlock int
@@ -46,7 +46,7 @@ func NewManager(cfg ManagerConfig) (*Manager, error) {
 		return nil, errors.New("tenancy: ManagerConfig.CellSize and RoleBlock must not be negative")
 	}
 	if cfg.CellSize == 0 {
-		cfg.CellSize = 500
+		cfg.CellSize = 1000
 	}
 	if cfg.RoleBlock == 0 {
 		cfg.RoleBlock = 20
