@@ -79,7 +79,7 @@ bench: ## What tenants cost over HTTP, against a schema without any: 1, 200 and 
 	$(HTTP_BENCH) -out bin/bench.json $(ARGS)
 
 .PHONY: bench-large
-bench-large: ## The same and 10,000 tenants, some 40 minutes and 12 GB in TMPDIR; writes docs/performance.md
+bench-large: ## The same and 10,000 tenants, some 30 minutes and 9 GB where pgtest puts its server; writes docs/performance.md
 	$(HTTP_BENCH) -out bin/bench-large.json -write docs/performance.md -tenants 1,200,2000,10000 -rounds 5 -round 3s $(ARGS)
 
 .PHONY: microbench

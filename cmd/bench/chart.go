@@ -33,6 +33,7 @@ func (r report) chart() string {
 			counts = append(counts, found.Tenants)
 		}
 	}
+	slices.Sort(counts)
 	step := float64(plotRight-plotLeft) / float64(len(counts)+1)
 	var lines []line
 	highest := 1.1

@@ -113,9 +113,9 @@ func fill(ctx context.Context, conn *pgx.Conn, schema tenantschema.Name, s set, 
 	return nil
 }
 
-// tidy does for the catalog's tables what autovacuum would else do in the middle of a round.
-func (p *place) tidy(ctx context.Context) error {
-	return withConn(ctx, p.DatabaseURL, func(conn *pgx.Conn) error {
+// tidy does for the catalog's tables what autovacuum would else do in the middle of a round, and gives the database's size.
+func (p *place) tidy(ctx context.Context) (size string, err error) {
+	err = withConn(ctx, p.DatabaseURL, func(conn *pgx.Conn) error {
 		for _, sql := range []string{
 			"vacuum (analyze) pg_class, pg_attribute, pg_index, pg_constraint, pg_depend, pg_shdepend, pg_type, pg_namespace, " +
 				"pg_trigger, pg_attrdef, pg_policy, pg_authid, pg_auth_members, pg_description, pg_statistic, pg_proc",
@@ -125,8 +125,9 @@ func (p *place) tidy(ctx context.Context) error {
 				return fmt.Errorf("tidy: %w", err)
 			}
 		}
-		return nil
+		return conn.QueryRow(ctx, "select pg_size_pretty(pg_database_size(current_database()))").Scan(&size)
 	})
+	return size, err
 }
 
 // takeJobs empties the queue and gives the number of jobs that were in it. Tasks that were inserted stay.

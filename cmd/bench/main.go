@@ -37,6 +37,9 @@ const envURL = "TEST_DATABASE_URL"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
+	if err != nil && ctx.Err() != nil { // The children have ended for the same reason, and may have said so first.
+		err = fmt.Errorf("stopped by a signal: %w", err)
+	}
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(2)
@@ -67,8 +70,8 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		o.progress = func(format string, args ...any) {
 			fmt.Fprintf(os.Stderr, "%s  %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
 		}
-		if r, err = measure(ctx, o); err != nil {
-			return err
+		if r, err = measure(ctx, o); err != nil { // What was measured up to there may have taken half an hour.
+			return errors.Join(err, r.save(o.out))
 		}
 	} else if r, err = readReport(o.from); err != nil {
 		return err
@@ -132,16 +135,25 @@ func parseOptions(args []string) (options, error) {
 	return o, nil
 }
 
+// save writes all numbers into a file, if one is named.
+func (r report) save(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // Nothing in it is secret.
+	}
+	if err != nil {
+		return fmt.Errorf("write numbers: %w", err)
+	}
+	return nil
+}
+
 // publish writes the report where it is wanted: its text to out, unless into a file. The error says that the run was no good.
 func publish(r report, o options, out io.Writer) error {
-	if o.out != "" {
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return fmt.Errorf("write numbers: %w", err)
-		}
-		if err = os.WriteFile(o.out, append(text, '\n'), 0o644); err != nil { //nolint:gosec // Nothing in it is secret.
-			return fmt.Errorf("write numbers: %w", err)
-		}
+	if err := r.save(o.out); err != nil {
+		return err
 	}
 	if o.write == "" {
 		fmt.Fprint(out, r.markdown("", ""))

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,7 +149,9 @@ func TestTargets(t *testing.T) {
 // invented is a report whose numbers are easy to check.
 func invented() report {
 	var r report
-	for n, ratios := range map[int][]float64{200: {1, 0.4, 0.6, 0.8}, 2000: {1, 0.2, 0.5, 0.75}, 10000: {1, 0, 0, 0.72}} {
+	ratiosWith := map[int][]float64{200: {1, 0.4, 0.6, 0.8}, 2000: {1, 0.2, 0.5, 0.75}, 10000: {1, 0, 0, 0.72}}
+	for _, n := range slices.Sorted(maps.Keys(ratiosWith)) {
+		ratios := ratiosWith[n]
 		for _, distribution := range []string{uniform, zipf} {
 			var results []result
 			for i, variant := range variants() {

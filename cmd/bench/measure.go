@@ -45,9 +45,11 @@ func measure(ctx context.Context, o options) (r report, err error) {
 				return r, err
 			}
 		}
-		if err = p.tidy(ctx); err != nil {
+		size, err := p.tidy(ctx)
+		if err != nil {
 			return r, err
 		}
+		o.progress("the database has %s", size)
 		for _, distribution := range distributionsAt(n) {
 			if err = b.serveAndPlay(ctx, n, distribution); err != nil {
 				return r, err
