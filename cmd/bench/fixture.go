@@ -8,7 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The variants, in the order in which they are reported. The first is what the others are compared with.
+// The variants, in the order in which they are reported. The first is what the others are compared with. The last two are named as the
+// tiers of their tenants.
 const (
 	ceiling = "ceiling"
 	naive   = "naive"
@@ -22,17 +23,18 @@ func variants() []string { return []string{ceiling, naive, pooled, sealed} }
 type set struct {
 	name   string
 	number byte
+	tier   string
 }
 
 // setOf says whose rows a variant works on.
 func setOf(variant string) set {
 	switch variant {
 	case ceiling:
-		return set{"plain", 1}
+		return set{"plain", 1, pooled}
 	case sealed:
-		return set{"sealed", 3}
+		return set{"sealed", 3, sealed}
 	}
-	return set{"pooled", 2}
+	return set{"pooled", 2, pooled}
 }
 
 const (

@@ -16,7 +16,7 @@ import (
 
 // newTenant says what tenant i of a set is made as.
 func newTenant(s set, i int) tenancy.NewTenant {
-	return tenancy.NewTenant{Slug: s.slug(i)}
+	return tenancy.NewTenant{Slug: s.slug(i), Tier: s.tier}
 }
 
 // fleet is the tenants that have been made so far.
@@ -90,6 +90,11 @@ func (f *fleet) makeSome(ctx context.Context, manager *tenancy.Manager, s set, f
 		}
 		if err = fill(ctx, conn, t.Schema, s, i); err != nil {
 			return err
+		}
+		if s == setOf(naive) {
+			if err = f.place.admitNaive(ctx, conn, t.Schema); err != nil {
+				return err
+			}
 		}
 		done()
 	}

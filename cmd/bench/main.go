@@ -86,6 +86,7 @@ type options struct {
 	sharedMax  int
 	clients    int
 	conns      int
+	cellSize   int
 	rounds     int
 	round      time.Duration
 	warmup     time.Duration
@@ -104,6 +105,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.sharedMax, "shared-max", 2000, "the most tenants that naive and pooled are measured with")
 	flags.IntVar(&o.clients, "clients", 32, "HTTP clients, each with one request at a time")
 	flags.IntVar(&o.conns, "conns", 8, "database connections of each variant")
+	flags.IntVar(&o.cellSize, "cell-size", 0, "tenants that share a login role; 0 is the product's default")
 	flags.IntVar(&o.rounds, "rounds", 3, "measured rounds of each variant in each configuration")
 	flags.DurationVar(&o.round, "round", 2*time.Second, "length of a round")
 	flags.DurationVar(&o.warmup, "warmup", 2*time.Second, "load before the first round of a configuration")

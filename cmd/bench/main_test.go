@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // TestMain is also the children's entry: they are this program again, which here is the test binary.
@@ -36,7 +37,7 @@ func TestWholeRun(t *testing.T) {
 	dir := t.TempDir()
 	page, numbers := filepath.Join(dir, "docs", "performance.md"), filepath.Join(dir, "bench.json")
 	o := options{
-		url: server, tenants: []int{2, 3}, sharedMax: 2, clients: 4, conns: 2, rounds: 1, round: 30 * time.Millisecond,
+		url: server, tenants: []int{2}, sharedMax: 2, clients: 4, conns: 2, rounds: 1, round: 30 * time.Millisecond,
 		warmup: 10 * time.Millisecond, write: page, out: numbers, progress: t.Logf,
 	}
 	r, err := measure(t.Context(), o)
@@ -44,7 +45,8 @@ func TestWholeRun(t *testing.T) {
 	require.NoError(t, publish(r, o, nil), "no error, no wrong row, a job for each insert")
 
 	operations := len(variants()) * 4
-	require.Len(t, r.Results, len(variants())+operations+2*2, "two tenants, uniform and zipf; three, of ceiling and sealed")
+	require.Len(t, r.Results, len(variants())+operations, "the mix in uniform, and each operation in zipf")
+	require.Equal(t, map[string]tenantschema.Tier{pooled: tenantschema.TierPooled, sealed: tenantschema.TierSealed}, r.Tiers)
 	for _, found := range r.Results {
 		require.Len(t, found.Rounds, o.rounds)
 		require.Positive(t, found.Ratio.Median, "%s, %s", found.config, found.Variant)
@@ -200,6 +202,10 @@ func TestHistogram(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
+	require.Equal(t, []string{ceiling, sealed}, options{sharedMax: 2000}.variantsAt(10000))
+	require.Equal(t, variants(), options{sharedMax: 2000}.variantsAt(2000))
+	require.Equal(t, []string{opMix}, options{sharedMax: 2000}.operationsAt(2000, uniform))
+	require.Equal(t, []string{uniform}, distributionsAt(1))
 	for want, args := range map[string][]string{
 		"positive numbers": {"-tenants", "1,x"},
 		"ascending":        {"-tenants", "200,1"},

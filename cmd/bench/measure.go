@@ -7,15 +7,17 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // measure makes the place and the tenants, plays all rounds, and drops what it made.
 func measure(ctx context.Context, o options) (r report, err error) {
 	r = report{Settings: settings{
 		Clients: o.clients, Conns: o.conns, Rounds: o.rounds,
-		Round: o.round.Seconds(), Warmup: o.warmup.Seconds(), WarmupEach: o.warmupEach.Seconds(),
+		CellSize: o.cellSize, Round: o.round.Seconds(), Warmup: o.warmup.Seconds(), WarmupEach: o.warmupEach.Seconds(),
 	}}
-	p, err := settle(ctx, o.url)
+	p, err := settle(ctx, o.url, o.cellSize)
 	if err != nil {
 		return r, err
 	}
@@ -86,12 +88,12 @@ func (o options) operationsAt(n int, distribution string) []string {
 }
 
 // tiers gives the tiers of the tenants that pooled and sealed ran on.
-func (p *place) tiers(ctx context.Context) (map[string]string, error) {
+func (p *place) tiers(ctx context.Context) (map[string]tenantschema.Tier, error) {
 	bySlug, err := p.tenants(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]string{}
+	found := map[string]tenantschema.Tier{}
 	for _, variant := range []string{pooled, sealed} {
 		found[variant] = bySlug[setOf(variant).slug(0)].Tier
 	}

@@ -72,8 +72,10 @@ func (r report) sayTargets(say func(string, ...any)) {
 }
 
 func (r report) sayWarnings(say func(string, ...any)) {
-	if tier := r.Tiers[sealed]; tier != sealed {
-		say("**The tenants of \"sealed\" were made in the tier %q: no seal is measured here.**\n", tier)
+	for _, variant := range []string{pooled, sealed} {
+		if tier := string(r.Tiers[variant]); tier != variant {
+			say("**The tenants of %s are of the tier %q: it is not what was to be measured.**\n", variant, tier)
+		}
 	}
 	if err := r.fault(); err != nil {
 		say("**This run is void: %s**\n", err)
@@ -151,8 +153,13 @@ func (r report) sayMethod(say func(string, ...any)) {
 		"at a time each, on connections that are kept. Each variant has %d database connections to the same PostgreSQL.", s.Clients, s.Conns)
 	say("- `ceiling`: pgx on one schema, prepared statements, no role, no path, no tenants. It holds the rows of %d tenants, with statistics, "+
 		"and is asked for them as the others are for theirs.", plainProjects)
-	say("- `naive`: a connection of a pool, SET ROLE, SET search_path, the query, RESET of both: four round trips.")
-	say("- `pooled`, `sealed`: `tenantschema` with tenants of that tier. `naive` works on the tenants of `pooled`.")
+	say("- `naive`: a connection of a pool, SET ROLE, SET search_path, the query, RESET of both: four round trips. One login role for all, the " +
+		"tenants of `pooled`, pgx's default of cached statements, and no seal on the queue.")
+	cells := "as many tenants share a login role as the product has it by default"
+	if s.CellSize > 0 {
+		cells = fmt.Sprintf("%d tenants share a login role", s.CellSize)
+	}
+	say("- `pooled`, `sealed`: `tenantschema` with its defaults and tenants of that tier; %s.", cells)
 	say("- A tenant has one project of %d tasks, and those that the run inserts. All schemas come from the same migrations.", tasksEach)
 	say("- Requests go to tenants evenly (uniform), or to the tenant of rank k in proportion to k^-%.1f (zipf), in an order drawn once.", zipfS)
 	say("- Before the first round of a fleet and distribution, backends are new; each variant is warmed up for %s s and, except for the ceiling, "+

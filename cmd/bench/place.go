@@ -27,27 +27,32 @@ type place struct {
 	DatabaseURL string `json:"database_url"`
 	// Name names the database, and begins the names of the roles.
 	Name string `json:"name"`
-	// OwnerURL logs in as the owner of the database.
+	// OwnerURL logs in as the owner of the database, NaiveURL as the one role that naive has for all tenants.
 	OwnerURL string `json:"owner_url"`
+	NaiveURL string `json:"naive_url"`
 	// Secret is what the login roles' passwords derive from.
 	Secret string `json:"secret"`
+	// CellSize is how many tenants share a login role; 0 is what the product does by itself.
+	CellSize int `json:"cell_size"`
 	// PlainSchema is the ceiling's schema.
 	PlainSchema string `json:"plain_schema"`
 }
 
 // settle makes the database, the roles and the ceiling's schema. On error, what was made has been dropped.
-func settle(ctx context.Context, adminURL string) (p place, err error) {
+func settle(ctx context.Context, adminURL string, cellSize int) (p place, err error) {
 	suffix := strings.ToLower(rand.Text()[:8])
-	p = place{AdminURL: adminURL, Name: "rowhousebench_" + suffix, Secret: rand.Text() + rand.Text()}
+	p = place{AdminURL: adminURL, Name: "rowhousebench_" + suffix, Secret: rand.Text() + rand.Text(), CellSize: cellSize}
 	u, err := url.Parse(adminURL)
 	if err != nil {
 		return p, fmt.Errorf("%s cannot be read: want postgres://user:password@host:port/postgres", envURL) // The cause may hold a password.
 	}
 	u.Path = "/" + p.Name
 	p.DatabaseURL = u.String()
-	owner, password := p.Name+"_owner", rand.Text()
-	u.User = url.UserPassword(owner, password)
+	password := rand.Text()
+	u.User = url.UserPassword(p.owner(), password)
 	p.OwnerURL = u.String()
+	u.User = url.UserPassword(p.naive(), password)
+	p.NaiveURL = u.String()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.leave(context.WithoutCancel(ctx)))
@@ -55,8 +60,9 @@ func settle(ctx context.Context, adminURL string) (p place, err error) {
 	}()
 	err = withConn(ctx, adminURL, func(conn *pgx.Conn) error {
 		for _, sql := range []string{ // Names and password are of letters, digits and underscores.
-			"create role " + owner + " login createrole password '" + password + "'",
-			"create database " + p.Name + " owner " + owner,
+			"create role " + p.owner() + " login createrole password '" + password + "'",
+			"create role " + p.naive() + " login noinherit password '" + password + "'",
+			"create database " + p.Name + " owner " + p.owner(),
 		} {
 			if _, err := conn.Exec(ctx, sql); err != nil {
 				return fmt.Errorf("make a database: %w", err)
@@ -77,8 +83,39 @@ func settle(ctx context.Context, adminURL string) (p place, err error) {
 	if err != nil {
 		return p, err
 	}
+	if err = p.openQueue(ctx); err != nil {
+		return p, err
+	}
 	err = p.makePlain(ctx)
 	return p, err
+}
+
+func (p *place) owner() string { return p.Name + "_owner" }
+func (p *place) naive() string { return p.Name + "_naive" }
+
+// openQueue lets naive's login insert any job. Rowhouse's own logins need a scope for that.
+func (p *place) openQueue(ctx context.Context) error {
+	return withConn(ctx, p.DatabaseURL, func(conn *pgx.Conn) error {
+		for _, sql := range []string{
+			"grant connect on database " + p.Name + " to " + p.naive(),
+			"grant usage on schema river to " + p.naive(),
+			"grant select, insert, update on river.river_job to " + p.naive(),
+			"grant usage on sequence river.river_job_id_seq to " + p.naive(),
+			"grant execute on all functions in schema river to " + p.naive(),
+			"create policy bench on river.river_job to " + p.naive() + " using (true)",
+		} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("open the queue: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// admitNaive lets naive's login become a tenant.
+func (p *place) admitNaive(ctx context.Context, conn *pgx.Conn, schema tenantschema.Name) error {
+	_, err := conn.Exec(ctx, tenantschema.GrantRole(conn, schema.String(), p.naive()))
+	return err
 }
 
 // makePlain makes the ceiling's schema: from the tenants' own migrations, with the rows of twenty tenants in it.
@@ -88,7 +125,7 @@ func (p *place) makePlain(ctx context.Context) error {
 		return err
 	}
 	defer closeManager()
-	t, _, err := manager.Create(ctx, tenancy.NewTenant{Slug: plainSlug})
+	t, _, err := manager.Create(ctx, tenancy.NewTenant{Slug: plainSlug, Tier: setOf(ceiling).tier})
 	if err != nil {
 		return err
 	}
@@ -117,7 +154,7 @@ func (p *place) makePlain(ctx context.Context) error {
 func (p *place) leave(ctx context.Context) error {
 	var roles []string
 	_ = withConn(ctx, p.DatabaseURL, func(conn *pgx.Conn) error { // It may not be there.
-		rows, err := conn.Query(ctx, "select nspname from pg_catalog.pg_namespace where nspname ~ '^t_[a-z0-9]{16}$'")
+		rows, err := conn.Query(ctx, "select 't_' || id from rowhouse.tenants union all select 't_' || id from rowhouse.spare_roles")
 		if err == nil {
 			roles, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		}
@@ -166,7 +203,7 @@ func (p *place) manager(ctx context.Context) (*tenancy.Manager, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	manager, err := tenancy.NewManager(tenancy.ManagerConfig{Pool: pool, Provisioner: provisioner, Logins: logins})
+	manager, err := tenancy.NewManager(tenancy.ManagerConfig{Pool: pool, Provisioner: provisioner, Logins: logins, CellSize: p.CellSize})
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
@@ -190,6 +227,16 @@ func (p *place) tenants(ctx context.Context) (map[string]tenancy.Tenant, error) 
 		bySlug[t.Slug] = t
 	}
 	return bySlug, nil
+}
+
+// sealKey gives the key of the seal that is in force.
+func (p *place) sealKey(ctx context.Context) (tenantschema.SealKey, error) {
+	manager, closeManager, err := p.manager(ctx)
+	if err != nil {
+		return tenantschema.SealKey{}, err
+	}
+	defer closeManager()
+	return manager.SealKey(ctx)
 }
 
 // withConn runs f with a connection of its own.

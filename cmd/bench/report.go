@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"slices"
+
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // report is all that a run found, as -out writes it.
@@ -10,8 +12,8 @@ type report struct {
 	Machine  machine  `json:"machine"`
 	Settings settings `json:"settings"`
 	// Tiers says in which tier the tenants of a variant were made.
-	Tiers   map[string]string `json:"tiers"`
-	Results []result          `json:"results"`
+	Tiers   map[string]tenantschema.Tier `json:"tiers"`
+	Results []result                     `json:"results"`
 	// Problems are what was wrong besides the responses.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -20,6 +22,7 @@ type report struct {
 type settings struct {
 	Clients    int     `json:"clients"`
 	Conns      int     `json:"conns"`
+	CellSize   int     `json:"cell_size"`
 	Rounds     int     `json:"rounds"`
 	Round      float64 `json:"round_s"`
 	Warmup     float64 `json:"warmup_s"`

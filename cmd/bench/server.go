@@ -115,39 +115,18 @@ func directory(s set, count int, bySlug map[string]tenancy.Tenant) (map[string]t
 
 // openStore opens a variant's connections.
 func openStore(ctx context.Context, cfg serverConfig, variant string) (store, func(), error) {
-	logins, err := cfg.Place.logins()
-	if err != nil {
-		return nil, nil, err
-	}
-	settings := func(login string) (*pgx.ConnConfig, error) {
-		connConfig, err := logins.Owner()
-		if login != "" {
-			connConfig, err = logins.As(login)
-		}
-		if err == nil {
-			connConfig.RuntimeParams["application_name"] = applicationName(variant)
-		}
-		return connConfig, err
-	}
 	if variant == pooled || variant == sealed {
-		db, err := tenantschema.Open(tenantschema.Config{
-			Connect:  func(cell int) (*pgx.ConnConfig, error) { return settings(logins.Cell(cell)) },
-			MaxConns: int32(cfg.Conns), //nolint:gosec // A small number.
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-		jobs, err := jobqueue.New(jobqueue.Config{})
-		return scopedStore{db: db, jobs: jobs}, db.Close, err
+		return openScopes(ctx, cfg, variant)
 	}
-	login := logins.Cell(1)
-	if variant == ceiling { // The owner: nothing stands between it and its tables.
-		login = ""
+	login := cfg.Place.NaiveURL
+	if variant == ceiling { // Nothing stands between the owner and its tables.
+		login = cfg.Place.OwnerURL
 	}
-	connConfig, err := settings(login)
+	connConfig, err := pgx.ParseConfig(login)
 	if err != nil {
 		return nil, nil, err
 	}
+	connConfig.RuntimeParams["application_name"] = applicationName(variant)
 	if variant == ceiling {
 		connConfig.RuntimeParams["search_path"] = cfg.Place.PlainSchema
 	}
@@ -160,6 +139,33 @@ func openStore(ctx context.Context, cfg serverConfig, variant string) (store, fu
 		return ceilingStore{pool: pool, jobs: jobs}, pool.Close, err
 	}
 	return naiveStore{pool: pool, jobs: jobs}, pool.Close, err
+}
+
+// openScopes opens the engine as the product does.
+func openScopes(ctx context.Context, cfg serverConfig, variant string) (store, func(), error) {
+	logins, err := cfg.Place.logins()
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := cfg.Place.sealKey(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := tenantschema.Open(tenantschema.Config{
+		Connect: func(login tenantschema.Login) (*pgx.ConnConfig, error) {
+			connConfig, err := logins.Engine(login)
+			if err == nil {
+				connConfig.RuntimeParams["application_name"] = applicationName(variant)
+			}
+			return connConfig, err
+		},
+		SealKey: func() tenantschema.SealKey { return key }, PlatformRole: logins.Enqueuer(), MaxConns: cfg.Conns,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	jobs, err := jobqueue.New(jobqueue.Config{})
+	return scopedStore{db: db, jobs: jobs}, db.Close, err
 }
 
 func openPool(ctx context.Context, connConfig *pgx.ConnConfig, conns int) (*pgxpool.Pool, error) {

@@ -83,15 +83,14 @@ func (s naiveStore) list(ctx context.Context, t tenantschema.Tenant, project uui
 	return found, err
 }
 
-// insert leaves the role for the job: a tenant's role has no right on the queue.
+// insert leaves the role for the job: a tenant's role has no right on the queue, the login has.
 func (s naiveStore) insert(ctx context.Context, t tenantschema.Tenant, row task) error {
 	return s.within(ctx, t, func(conn *pgxpool.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, sqlInsert, row.insertArgs()...); err != nil {
 				return err
 			}
-			// A tenant's id is of letters and digits: tenancy.ValidID.
-			if _, err := tx.Exec(ctx, "RESET ROLE; SET LOCAL rowhouse.tenant TO '"+t.ID+"'"); err != nil {
+			if _, err := tx.Exec(ctx, "RESET ROLE"); err != nil {
 				return err
 			}
 			return s.jobs.insert(ctx, tx, t, row)
