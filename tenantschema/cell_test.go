@@ -152,7 +152,7 @@ func TestHouse_FairOrder(t *testing.T) {
 					t.Errorf("tenant %d: %v", i, err)
 				}
 			})
-			require.Eventually(t, func() bool { return db.Stats().Cells[1].Waiting == i }, 20*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return db.Stats().Waiting == i }, 20*time.Second, time.Millisecond)
 		}
 		return nil
 	}))
@@ -255,7 +255,7 @@ func TestHouse_Close(t *testing.T) {
 			_, err := scope.Exec(ctx, "select 1")
 			waited <- err
 		}()
-		require.Eventually(t, func() bool { return db.Stats().Cells[1].Waiting == 1 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return db.Stats().Waiting == 1 }, 20*time.Second, time.Millisecond)
 		go func() {
 			db.Close()
 			close(closed)
