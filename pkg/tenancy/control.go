@@ -76,7 +76,8 @@ func explainOwner(err error) error {
 	return err
 }
 
-// makeLogins makes the control and cell roles, or brings what exists to the right attributes and password.
+// makeLogins makes the control and cell roles, or brings what exists to the right attributes and password, as far as the owner may: what
+// takes a superuser is left to [CheckRights] to tell.
 func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 	for role, inherit := range map[string]string{m.Logins.Control(): "inherit", m.Logins.Cell(firstCell): "noinherit"} {
 		verifier, err := m.Logins.Verifier(role)
@@ -86,10 +87,18 @@ func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 		// The verifier has no quote in it: base64, digits, $ and :. Roles belong to the whole server: another database's migration may make
 		// the same one at the same moment.
 		name := pgx.Identifier{role}.Sanitize()
-		attributes := " login " + inherit + " password '" + verifier + "'"
-		var exists bool // Trying would put the statement, and so the verifier, into the server's log at every migration.
-		if err = conn.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&exists); err != nil {
+		attributes := " login nocreaterole " + inherit + " password '" + verifier + "'"
+		// Looked for first: trying would put the statement, and so the verifier, into the server's log at every migration. Since PostgreSQL 16
+		// who has not CREATEDB may not even take it away.
+		var exists, lessDB bool
+		err = conn.QueryRow(ctx, `select count(*) > 0, coalesce(bool_or(r.rolcreatedb and
+				(o.rolcreatedb or o.rolsuper or current_setting('server_version_num')::int < 160000)), false)
+			from pg_catalog.pg_roles r join pg_catalog.pg_roles o on o.rolname = current_user where r.rolname = $1`, role).Scan(&exists, &lessDB)
+		if err != nil {
 			return fmt.Errorf("look for role %s: %w", role, err)
+		}
+		if lessDB {
+			attributes += " nocreatedb"
 		}
 		if !exists {
 			if _, err = conn.Exec(ctx, "create role "+name+attributes); err == nil {
