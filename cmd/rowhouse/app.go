@@ -146,6 +146,9 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = p.checkControl(ctx); err != nil {
 		return nil, err
 	}
+	if err = tenancy.CheckRights(ctx, logins, logins.Cell(1)); err != nil {
+		return nil, err
+	}
 	if p.engine, err = openEngine(cfg, logins); err != nil {
 		return nil, err
 	}
