@@ -156,6 +156,13 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = p.checkControl(ctx); err != nil {
 		return nil, err
 	}
+	cells, err := tenancy.CellLogins(ctx, p.control, logins)
+	if err != nil {
+		return nil, err
+	}
+	if err = tenancy.CheckRights(ctx, logins, cells...); err != nil {
+		return nil, err
+	}
 	p.catalog, err = tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{
 		Pool: p.control, Logins: logins, Listen: controlConfig, Log: log.Named("catalog"),
 		OnRefresh: p.metrics.CatalogRefreshed, OnFailure: p.metrics.CatalogRefreshFailed,
@@ -205,6 +212,9 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 	}
 	logins, err := findLogins(cfg)
 	if err != nil {
+		return nil, err
+	}
+	if logins, err = logins.WithoutOwner(); err != nil {
 		return nil, err
 	}
 	return openPlatform(ctx, cfg, logins, log, works)

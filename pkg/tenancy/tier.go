@@ -112,7 +112,7 @@ func (m *Manager) makeDedicated(ctx context.Context, tx pgx.Tx, t *Tenant, login
 			return err
 		}
 	}
-	secret, err := verifier(password)
+	secret, err := Verifier(password)
 	if err != nil {
 		return err
 	}
