@@ -79,6 +79,10 @@ func (db *DB) connect(ctx context.Context, login Login) (*conn, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
 	pg, err := pgx.ConnectConfig(ctx, cfg)
+	// 08P01, protocol_violation, is PgBouncer's answer to a startup parameter that it does not keep. PostgreSQL knows these.
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "08P01" && !db.cfg.Pooler {
+		return nil, fmt.Errorf("%w: %w", ErrPooler, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -212,8 +216,8 @@ type lease struct {
 	t  Tenant
 	// pid is that of the backend that holds the transaction.
 	pid uint32
-	// begun says that an explicit transaction is open.
-	begun bool
+	// begun says that an explicit transaction is open, entered that it is inside the tenant.
+	begun, entered bool
 	// lasting says that a statement may have left something in the session.
 	lasting bool
 	// ended says that the connection is given back: a Tx that somebody kept must not touch it.
@@ -275,7 +279,7 @@ func (l *lease) release(err error) {
 	if l.ended.Swap(true) {
 		return
 	}
-	if l.db.cfg.Pooler && !l.c.pg.IsClosed() && l.c.pg.PgConn().TxStatus() == 'E' { // The transaction that pin began.
+	if l.db.cfg.Pooler && !l.c.pg.IsClosed() && !l.c.pg.PgConn().IsBusy() && l.c.pg.PgConn().TxStatus() != 'I' { // What pin began.
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = l.simple(ctx, "rollback") // clean sees it.
 		cancel()
