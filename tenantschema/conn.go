@@ -123,6 +123,9 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 		if err != nil {
 			return err
 		}
+		if c.pid != c.pg.PgConn().PID() { // Before the others, which may be there from an earlier try on the same session.
+			return ErrPooler
+		}
 		for _, st := range statements {
 			if *st.sd, err = result[*pgconn.StatementDescription](pipeline); err != nil {
 				return err
@@ -136,9 +139,6 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 	}
 	if err != nil {
 		return fmt.Errorf("first round trip: %w", err)
-	}
-	if c.pid != c.pg.PgConn().PID() {
-		return ErrPooler
 	}
 	return nil
 }
