@@ -152,11 +152,15 @@ func (c *conn) greetPooler(ctx context.Context) error {
 		}
 		return tx.QueryRow(ctx, sqlPin).Scan(&second)
 	})
-	if err == nil && first != second {
-		err = errors.New("two statements of a transaction ran on two sessions")
+	// 08P01, protocol_violation, is how PgBouncer refuses a transaction in statement mode.
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "08P01" {
+		return fmt.Errorf("%w: %w", ErrPoolMode, err)
 	}
 	if err != nil {
-		return fmt.Errorf("tenantschema: the pooler must keep a transaction on one session (pool_mode transaction or session): %w", err)
+		return fmt.Errorf("first transaction: %w", err)
+	}
+	if first != second {
+		return fmt.Errorf("%w: two statements of a transaction ran on two", ErrPoolMode)
 	}
 	return nil
 }
