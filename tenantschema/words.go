@@ -1,6 +1,7 @@
 package tenantschema
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +16,18 @@ func refusedWords() []string {
 	}
 }
 
-// lastingWords are parts of statements that may leave something in the session although nothing in their form says so.
+// lastingWords are parts of statements that may leave something in the session although nothing in their form says so. The second line is
+// how they can be hidden: functions that run SQL which they are given as text, and names written in escapes.
 func lastingWords() []string {
-	return []string{"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed"}
+	return []string{
+		"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed",
+		"to_xml", "ts_stat", "ts_rewrite", "crosstab", "connectby", "xpath_table", `u&"`,
+	}
 }
+
+// errLasting is returned through a pooler, which hands sessions on as they are.
+var errLasting = errors.New("tenantschema: the statement may leave something in the session, and a pooler would hand that to others: " +
+	"use SET LOCAL and pg_advisory_xact_lock, and neither DO nor CALL")
 
 // inspect looks at the form of a statement. It refuses what only a mistake would send through a scope. lasting says that the statement
 // may leave something behind in the session, so that the connection is not to serve another tenant.

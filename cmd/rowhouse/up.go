@@ -93,7 +93,7 @@ func (c *cli) upDatabase(
 		if err != nil {
 			return nil, nil, err
 		}
-		logins, err = tenancy.NewLogins(cfg.Database.URL.Reveal(), secret, cfg.Database.RolePrefix)
+		logins, err = configuredLogins(cfg, secret)
 		return logins, func() error { return nil }, err
 	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
