@@ -1,6 +1,7 @@
 package tenantschema_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +27,8 @@ func sessionAttacks() []attack {
 			},
 		}
 	}
-	const trojan = "prepare rh_enter (text, text) as select set_config('role', '{a}', true), set_config('search_path', '{a}', true), set_config('rowhouse.seal', $2, true)"
+	const trojan = `prepare rh_enter (text, text) as select U&"set\005fconfig"('role', '{a}', true), U&"set\005fconfig"('search_path', '{a}', true), ` +
+		`U&"set\005fconfig"('rowhouse.seal', $2, true)`
 	return []attack{
 		residue("left-setting", whole, "set something for the session, by set_config", "evil", readResidue, "select set_config('rowhouse.residue', 'evil', false)"),
 		residue("left-unicode", whole, "the same under a name that a text guard may not find", "evil", readResidue, "select "+hiddenSetting),
@@ -39,8 +41,7 @@ func sessionAttacks() []attack {
 		residue("left-trojan", several, "put another statement in the place of the one by which every scope enters its tenant, so that the victim's next query runs as the attacker, "+
 			"or leaves its seal", "{a}", whoAmI, "--\rdeallocate rh_enter", "--\r"+trojan),
 		residue("left-trojan-do", several, "the same in a DO block", "{a}", whoAmI,
-			"do $$ begin execute 'deallocate rh_enter'; execute '"+"prepare rh_enter (text, text) as select set_config(''role'', ''{a}'', true), set_config(''search_path'', ''{a}'', true), "+
-				"set_config(''rowhouse.seal'', $2, true)'; end $$"),
+			"do $$ begin execute 'deallocate rh_enter'; execute '"+strings.ReplaceAll(trojan, "'", "''")+"'; end $$"),
 		residue("left-listen", whole, "LISTEN on the session", "evil", "select coalesce(min(c), '') from pg_listening_channels() c", "do $$ begin listen evil; end $$"),
 		residue("left-lock", whole, "keep an advisory lock", "true", "select (count(*) > 0)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
 			`select U&"pg\005fadvisory\005flock"(4711)::text`),
