@@ -85,7 +85,3 @@ func (f *field) left(sql []string, look string, defended bool) (found string) {
 	require.NoError(f.t, f.admin.QueryRow(ctx, look, pgx.QueryExecModeExec).Scan(&found))
 	return found
 }
-
-func classes() []string {
-	return []string{"read", "read as the victim", "seal", "around the seal", "write", "objects", "roles", "server", "session", "metadata", "denial", "jobs"}
-}
