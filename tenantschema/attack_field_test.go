@@ -48,11 +48,10 @@ create sequence ticket_numbers start 4242;
 type battlefield struct {
 	*pgtest.DB
 
-	hard    bool
-	pairs   map[tenantschema.Tier][2]tenancy.Tenant
-	far     tenancy.Tenant
-	key     tenantschema.SealKey
-	version int
+	hard  bool
+	pairs map[tenantschema.Tier][2]tenancy.Tenant
+	far   tenancy.Tenant
+	key   tenantschema.SealKey
 }
 
 func newBattlefield(t *testing.T, hard bool) *battlefield {
@@ -83,10 +82,10 @@ func newBattlefield(t *testing.T, hard bool) *battlefield {
 func (b *battlefield) harden(t *testing.T) {
 	t.Helper()
 	admin := connect(t, b.AdminURL)
-	for _, sql := range tenantschema.HardenSQL(hardenRoles(b.DB)) {
-		_, err := admin.Exec(t.Context(), sql)
-		require.NoError(t, err, sql)
-	}
+	roles, err := b.Logins.HardenRoles()
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), tenantschema.HardenSQL(roles))
+	require.NoError(t, err)
 }
 
 // connect gives a connection that ends with the test.
@@ -138,7 +137,6 @@ func (b *battlefield) field(t *testing.T, tier tenantschema.Tier) *field {
 	require.NoError(t, f.jury.QueryRow(ctx, "select lo_from_bytea(0, '"+marker+"')").Scan(&object))
 	_, err = f.jury.Exec(ctx, fmt.Sprintf("alter large object %d owner to %s", object, v))
 	require.NoError(t, err)
-	require.NoError(t, f.jury.QueryRow(ctx, "select current_setting('server_version_num')::int / 10000").Scan(&f.version))
 	t.Cleanup(func() { // No schema holds it.
 		_, err := f.jury.Exec(context.WithoutCancel(ctx), fmt.Sprintf("select lo_unlink(%d)", object))
 		require.NoError(t, err)

@@ -52,8 +52,8 @@ type attack struct {
 	instead func(f *field, pid uint32) []string
 
 	// plain says per tier, in the order pooled, sealed, dedicated, whether the attack is stopped ("s") or not ("o"), hard the same after
-	// [tenantschema.HardenSQL]; "" is plain. on16 is plain on PostgreSQL 16 and newer where that differs.
-	plain, hard, on16 string
+	// [tenantschema.HardenSQL]; "" is plain. It is so on every version of PostgreSQL.
+	plain, hard string
 	// why says what an attack that is not stopped brings, and what to do about it.
 	why string
 }
@@ -69,13 +69,10 @@ func tiers() []tenantschema.Tier {
 }
 
 // expected gives what the table says of a tier: 's' or 'o'.
-func (a *attack) expected(tier tenantschema.Tier, hard bool, version int) byte {
+func (a *attack) expected(tier tenantschema.Tier, hard bool) byte {
 	says := a.plain
-	switch {
-	case hard && a.hard != "":
-		says = a.hard
-	case a.on16 != "" && version >= 16:
-		says = a.on16
+	if hard {
+		says = hardOf(a)
 	}
 	return says[slices.Index(tiers(), tier)]
 }
@@ -106,7 +103,7 @@ func TestAttackMatrix(t *testing.T) {
 func (f *field) try(t *testing.T, a *attack) {
 	t.Helper()
 	f.t = t
-	want, got := a.expected(f.tier, f.hard, f.version), byte('s')
+	want, got := a.expected(f.tier, f.hard), byte('s')
 	succeeded, seen := f.attack(a)
 	if succeeded {
 		got = 'o'
@@ -126,13 +123,13 @@ func TestAttackMatrix_Table(t *testing.T) {
 	for _, a := range attacks() {
 		require.False(t, seen[a.id], "%s is there twice", a.id)
 		seen[a.id] = true
-		for _, says := range []string{a.plain, a.hard, a.on16} {
+		for _, says := range []string{a.plain, a.hard} {
 			require.Regexp(t, "^([so]{3})?$", says, a.id)
 		}
 		require.Len(t, a.plain, 3, a.id)
 		require.NotEmpty(t, a.tries, a.id)
 		require.Contains(t, classes(), a.class, a.id)
-		require.Equal(t, strings.Contains(a.plain+a.hard+a.on16, "o"), a.why != "", "%s: an attack that is not stopped says why, and only that", a.id)
+		require.Equal(t, strings.Contains(a.plain+a.hard, "o"), a.why != "", "%s: an attack that is not stopped says why, and only that", a.id)
 		require.True(t, a.custom != nil || len(a.sql) > 0, a.id)
 	}
 	require.GreaterOrEqual(t, len(seen), 50)

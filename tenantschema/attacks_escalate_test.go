@@ -18,7 +18,7 @@ func escalateAttacks() []attack {
 		return attack{id: id, class: "roles", strength: s, tries: tries, sql: sql, without: without, done: true, plain: "sss"}
 	}
 	return []attack{
-		role("become-owner", "become the owner of all schemas", "{owner}"),
+		role("become-owner", "become the owner of all schemas", "{owner}").dropping("alter role {login} superuser"),
 		role("become-control", "become the role that reads the catalog and works the queue", "{control}"),
 		role("become-far", "become a tenant of another cell", "{far}"),
 		role("become-dedicated", "become a dedicated tenant", "{dedicated}").dropping("grant {dedicated} to {login}"),
@@ -27,7 +27,8 @@ func escalateAttacks() []attack {
 		do("alter-login-role", several, "give the login role CREATEROLE", []string{"alter role {login} superuser"}, "set local role none", "alter role {login} createrole"),
 		do("create-role", whole, "make a role", super, "create role evil in role {v}"),
 		do("grant-self", whole, "grant oneself the victim", super, "grant {v} to {a}"),
-		do("grant-owner", several, "grant the login the owner", []string{"alter role {login} superuser"}, "set local role none", "grant {owner} to {login}"),
+		do("grant-control", several, "make the login a member of the role that works the queue", []string{"alter role {login} superuser"},
+			"set local role none", "grant {control} to {login}"),
 		do("alter-login-password", several, "change the login's password", nil, "set local role none", "alter role {login} password 'evil'").
 			open("ooo", "ooo", whyOwnLogin),
 		do("alter-login-defaults", several, "change the login's defaults", nil, "set local role none", "alter role {login} set default_transaction_read_only = on").
