@@ -4,7 +4,7 @@ import "slices"
 
 const (
 	whyNames = "PostgreSQL's catalogs can be read by every role: names of schemas (random ids, never slugs), tables and roles, how many there are, and how large. They hold no " +
-		"row of anybody's. Hardening takes away the counters of activity; the catalogs themselves must stay readable."
+		"row of anybody's. Hardening takes away the counters of activity and the functions that measure tables; the catalogs themselves must stay readable."
 	whyLocks     = "pg_locks tells everybody which table is in use at this moment. The engine reads it too, so hardening leaves it."
 	whyActivity  = "As the login role one sees what the other sessions of that login run. Parameters are not shown: SQL with values in its text is. Harden, or use a dedicated login."
 	whyTexts     = "Tenants of a cell share connections, and the texts of prepared statements belong to the connection. Parameters are not shown. Harden, or use a dedicated login."
@@ -43,7 +43,7 @@ func metadataAttacks() []attack {
 		see("seen-roles", fragment, "list which tenants share a cell", "{v}", whyNames, "ooo",
 			"x' union all select '', pg_get_userbyid(roleid) || ' ' || pg_get_userbyid(member) from pg_auth_members --"),
 		see("seen-rows", fragment, "read roughly how many rows a table has", "rows=123", whyNames, "ooo", "x' union all select 'rows=' || reltuples, '' "+size+" --"),
-		see("seen-size", fragment, "read how large a table is", "large=true", whyNames, "ooo", "x' union all select 'large=' || (pg_relation_size(c.oid) > 8192), '' "+size+" --"),
+		see("seen-size", fragment, "read how large a table is", "large=true", whyNames, "sss", "x' union all select 'large=' || (pg_relation_size(c.oid) > 8192), '' "+size+" --"),
 		see("seen-writes", fragment, "read how many rows a table has been given", "live=true", whyNames, "sss",
 			"x' union all select 'live=' || (pg_stat_get_live_tuples(c.oid) > 0), '' "+size+" --"),
 		see("seen-values", fragment, "read the commonest values of a table in pg_stats", "ordinary", "", "",

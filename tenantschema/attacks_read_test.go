@@ -119,7 +119,7 @@ func roleReadAttacks() []attack {
 		read("role-set-session", several, "SET ROLE for the session", "oss", "set role {v}", "select name from {v}.projects"),
 		read("role-comment", several, "hide the SET behind a comment that a text guard reads otherwise than the server", "oss",
 			"--\rset role {v}", "select name from {v}.projects"),
-		read("role-cursor-xml", several, "open a cursor as the victim and read it by cursor_to_xml", "oss",
+		read("role-cursor-xml", several, "open a cursor as the victim and read it by cursor_to_xml", "sss",
 			"set local role {v}", "declare c cursor for select name from {v}.projects", "select cursor_to_xml('c', 200, true, false, '')::text"),
 		read("role-prepare", several, "prepare the statement in one's own role and execute it in the victim's", "oss",
 			"set local role {v}", "prepare steal as select name from {v}.projects", "execute steal"),

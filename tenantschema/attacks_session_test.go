@@ -13,7 +13,7 @@ import (
 const (
 	hiddenSetting = `U&"set\005fconfig"('rowhouse.residue', 'evil', false)`
 	readResidue   = "select coalesce(current_setting('rowhouse.residue', true), '')"
-	whoAmI        = "select current_user::text"
+	currentUser   = "select current_user::text"
 )
 
 // sessionAttacks leave something in a session that the next tenant's statements would meet.
@@ -39,8 +39,8 @@ func sessionAttacks() []attack {
 		residue("left-do", whole, "the same in a DO block", "evil", readResidue, "do $$ begin execute 'set rowhouse.residue = evil'; end $$"),
 		residue("left-set", whole, "SET, behind a comment that a text guard reads otherwise than the server", "evil", readResidue, "--\rset rowhouse.residue = 'evil'"),
 		residue("left-trojan", several, "put another statement in the place of the one by which every scope enters its tenant, so that the victim's next query runs as the attacker, "+
-			"or leaves its seal", "{a}", whoAmI, "--\rdeallocate rh_enter", "--\r"+trojan),
-		residue("left-trojan-do", several, "the same in a DO block", "{a}", whoAmI,
+			"or leaves its seal", "{a}", currentUser, "--\rdeallocate rh_enter", "--\r"+trojan),
+		residue("left-trojan-do", several, "the same in a DO block", "{a}", currentUser,
 			"do $$ begin execute 'deallocate rh_enter'; execute '"+strings.ReplaceAll(trojan, "'", "''")+"'; end $$"),
 		residue("left-listen", whole, "LISTEN on the session", "evil", "select coalesce(min(c), '') from pg_listening_channels() c", "do $$ begin listen evil; end $$"),
 		residue("left-lock", whole, "keep an advisory lock", "true", "select (count(*) > 0)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",

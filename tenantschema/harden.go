@@ -26,7 +26,7 @@ func hardened() []struct{ why, names string } {
 		{"hold a lock of the platform's by its number", "pg_(try_)?advisory_.*"},
 		{"leave objects that belong to no schema, or read those of others", "lo_.*|loread|lowrite"},
 		{"end or cancel what others of the same login do", "pg_(terminate|cancel)_backend"},
-		{"read what others of the same login or connection have said", "pg_prepared_statement|pg_cursor"},
+		{"read what others of the same login or connection have said", "pg_prepared_statement"},
 		{"watch what others do, and how much they have", "pg_stat_get_.*|pg_(relation|table|indexes|total_relation|database|tablespace)_size"},
 		{"hold a connection without doing anything", "pg_sleep.*"},
 		{"write into the server's log of changes", "pg_logical_emit_message"},
@@ -37,38 +37,41 @@ func hardened() []struct{ why, names string } {
 // attacker could use, and the language of DO, from PUBLIC, and gives them to the platform's roles. It may be repeated. Logins that the
 // owner makes later get their share from him: see [LoginSQL].
 func HardenSQL(roles HardenRoles) string {
-	names := hardened()
-	lines := make([]string, len(names))
-	for i, n := range names {
-		lines[i] = "\t\t-- " + n.why + "\n\t\t" + quoteLiteral("^("+n.names+")$")
-		if i < len(names)-1 {
-			lines[i] += " ||"
-			lines[i] = strings.Replace(lines[i], ")$' ||", ")$|' ||", 1)
+	var names strings.Builder
+	for i, n := range hardened() {
+		end := "|' ||"
+		if i == len(hardened())-1 {
+			end = "' ||"
 		}
+		names.WriteString("\t\t-- " + n.why + "\n\t\t'" + n.names + end + "\n")
 	}
-	owner, control := pgx.Identifier{roles.Owner}.Sanitize(), pgx.Identifier{roles.Control}.Sanitize()
+	owner := pgx.Identifier{roles.Owner}.Sanitize()
+	platform := quoteLiteral(pgx.Identifier{roles.Platform}.Sanitize())
 	return `do $harden$
 declare
 	f     regprocedure;
 	login name;
-	names constant text :=
-` + strings.Join(lines, "\n") + `;
+	names constant text := '^(' ||
+` + names.String() + `	')$';
 begin
 	for f in select p.oid from pg_catalog.pg_proc p
 		where p.pronamespace = 'pg_catalog'::regnamespace and (p.proname ~ names or p.oid = 'ts_rewrite(tsquery, text)'::regprocedure)
+			-- What PostgreSQL itself does not give to everybody stays as it is.
+			and not exists (select from pg_catalog.pg_init_privs i where i.classoid = 'pg_proc'::regclass and i.objoid = p.oid)
 	loop
 		execute format('revoke execute on function %s from public', f);
-		execute format('grant execute on function %s to ` + owner + ` with grant option', f);
-		execute format('grant execute on function %s to ` + control + `, pg_monitor', f);
+		execute format('grant execute on function %s to %I with grant option', f, ` + quoteLiteral(roles.Owner) + `);
+		execute format('grant execute on function %s to %I, pg_monitor', f, ` + quoteLiteral(roles.Control) + `);
 	end loop;
 	-- DO blocks are written in it; functions that are there run as before.
 	revoke usage on language plpgsql from public;
 	grant usage on language plpgsql to ` + owner + `;
 	-- A scope begins by set_config, in the login's role. The owner gives it, so that the owner can take it back when the login goes.
 	set local role ` + owner + `;
-	for login in select m.member::regrole::text from pg_catalog.pg_auth_members m where m.roleid = ` + quoteLiteral(pgx.Identifier{roles.Platform}.Sanitize()) + `::regrole
+	for login in select distinct r.rolname from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.member
+		where m.roleid = ` + platform + `::regrole and r.rolcanlogin and r.oid <> current_user::regrole
 	loop
-		execute format('grant execute on function pg_catalog.set_config(text, text, boolean) to %s', login);
+		execute format('grant execute on function pg_catalog.set_config(text, text, boolean) to %I', login);
 	end loop;
 	reset role;
 end
