@@ -90,6 +90,10 @@ bench-large: ## The same and 10,000 tenants, some 30 minutes and 9 GB where pgte
 microbench: ## All benchmarks of Go, or BENCH=Scope PKG=./tenantschema
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKG)
 
+.PHONY: isolation-doc
+isolation-doc: ## docs/isolation.md, written anew from the table of attacks
+	$(WITH_POSTGRES) go test ./tenantschema -run TestAttackMatrix_Page -update
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME=20s each
 	$(WITH_POSTGRES) .ci/fuzz $(FUZZTIME)

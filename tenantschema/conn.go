@@ -24,8 +24,8 @@ type conn struct {
 	// backend lives.
 	seen map[Name]*resident
 	load int
-	// enter, leave, back and locks are the statements that every connection has.
-	enter, leave, back, locks *pgconn.StatementDescription
+	// enter, none, leave, back and locks are the statements that every connection has.
+	enter, none, leave, back, locks *pgconn.StatementDescription
 
 	login *login
 	busy  bool
@@ -104,7 +104,7 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 		name, sql string
 		sd        **pgconn.StatementDescription
 	}{
-		{"rh_enter", sqlEnter, &c.enter}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back}, {"rh_locks", sqlLocks, &c.locks},
+		{"rh_enter", sqlEnter, &c.enter}, {"rh_none", sqlNone, &c.none}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back}, {"rh_locks", sqlLocks, &c.locks},
 	}
 	pipeline := c.pg.PgConn().StartPipeline(ctx) // One round trip: a connection is opened while somebody waits for it.
 	pipeline.SendQueryParams(sqlHello, nil, nil, nil, nil)

@@ -214,18 +214,20 @@ func (x *exchange) prefix(f frame) {
 		x.pipeline.SendQueryParams(f.begin, nil, nil, nil, nil)
 	}
 	if f.enter {
-		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
 		if x.l.db.cfg.Pooler { // A pooler knows no startup parameters.
 			x.control(nil, sqlLimit, []byte(x.l.db.lockTimeout))
 		}
+		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
 	}
 	if f.platform {
+		x.control(x.l.c.none, sqlNone)
 		x.control(x.l.c.leave, sqlLeave, []byte(x.l.db.cfg.platformRole()), []byte(x.l.t.ID))
 	}
 }
 
 func (x *exchange) suffix(f frame) {
 	if f.platform {
+		x.control(x.l.c.none, sqlNone)
 		x.control(x.l.c.back, sqlReturn, []byte(x.l.t.Schema.s))
 	}
 	if f.commit {
@@ -272,7 +274,7 @@ func (x *exchange) open(f frame, evicted int) error {
 		}
 		x.l.begun = true
 	}
-	for _, due := range []bool{f.enter, f.enter && x.l.db.cfg.Pooler, f.platform} {
+	for _, due := range []bool{f.enter && x.l.db.cfg.Pooler, f.enter, f.platform, f.platform} {
 		if !due {
 			continue
 		}

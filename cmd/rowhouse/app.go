@@ -177,7 +177,7 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if p.engine, err = openEngine(cfg, logins, p.catalog.SealKey); err != nil {
 		return nil, err
 	}
-	if err = checkEngine(ctx, p.engine, p.catalog, logins); err != nil {
+	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
 	if p.keys, err = identity.New(identity.Config{}); err != nil {

@@ -32,12 +32,9 @@ func checkDirect(ctx context.Context, pool *pgxpool.Pool) error {
 }
 
 // checkEngine tries the engine's way to the database, by the login of the first cell.
-func checkEngine(ctx context.Context, engine *tenantschema.DB, catalog *tenancy.Catalog, logins *tenancy.Logins) error {
-	cells, err := catalog.Cells(ctx)
-	if err != nil || len(cells) == 0 {
-		return err
-	}
-	err = engine.Check(ctx, tenantschema.Login{Cell: cells[0]})
+func checkEngine(ctx context.Context, engine *tenantschema.DB, logins *tenancy.Logins) error {
+	const first = 1 // There is always one.
+	err := engine.Check(ctx, tenantschema.Login{Cell: first})
 	switch {
 	case err == nil:
 		return nil
@@ -49,8 +46,8 @@ func checkEngine(ctx context.Context, engine *tenantschema.DB, catalog *tenancy.
 			"transaction mode in database.pooler_url")
 	case logins.Pooled():
 		return apperr.Wrap(err, apperr.Unavailable, "the pooler of database.pooler_url cannot be used as %s: check that it is there and knows that "+
-			"user", logins.Cell(cells[0]))
+			"user", logins.Cell(first))
 	}
 	return apperr.Wrap(err, apperr.Unavailable, "the database cannot be used as %s: check database.login_secret, and that `rowhouse migrate up` has run",
-		logins.Cell(cells[0]))
+		logins.Cell(first))
 }

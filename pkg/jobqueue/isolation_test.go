@@ -114,6 +114,9 @@ func TestCellLogin(t *testing.T) {
 
 	for _, sql := range []string{
 		insertFor(globex),
+		// Whoever is given that number next could not enqueue.
+		`insert into river.river_job (id, args, kind, max_attempts, metadata)
+			values (nextval('river.river_job_id_seq') + 1, '{}', 'note', 1, '{"tenant":"` + acme + `"}')`,
 		"insert into river.river_job (args, kind, attempt) values ('{}', 'note', 25)",
 		"update river.river_job set state = 'cancelled', finalized_at = now()",
 		"update river.river_job set metadata = '{}'",

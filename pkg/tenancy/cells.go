@@ -46,6 +46,7 @@ func admit(ctx context.Context, conn *pgx.Conn, q execer, logins *Logins, login 
 		"grant connect on database " + pgx.Identifier{conn.Config().Database}.Sanitize() + " to " + role,
 		"alter role " + role + " set search_path = ''",
 		tenantschema.GrantRole(conn, logins.Enqueuer(), login),
+		tenantschema.LoginSQL(login, false),
 	} {
 		// XX000 is "tuple concurrently updated": another database's migration does the same.
 		if _, err := q.Exec(ctx, sql); err != nil && !sqlState(err, "XX000", "23505") {

@@ -123,6 +123,15 @@ func (l *Logins) Owner() (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
+// HardenRoles names the roles for tenantschema.HardenSQL.
+func (l *Logins) HardenRoles() (tenantschema.HardenRoles, error) {
+	owner, err := l.Owner()
+	if err != nil {
+		return tenantschema.HardenRoles{}, err
+	}
+	return tenantschema.HardenRoles{Owner: owner.User, Control: l.Control(), Platform: l.Enqueuer()}, nil
+}
+
 // As gives the settings to connect as one of the roles that have a derived password.
 func (l *Logins) As(role string) (*pgx.ConnConfig, error) {
 	if l.secret == "" {

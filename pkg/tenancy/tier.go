@@ -155,6 +155,7 @@ func (m *Manager) dropDedicated(ctx context.Context, q interface {
 		role := pgx.Identifier{login}.Sanitize()
 		for _, sql := range []string{
 			"revoke all on database " + pgx.Identifier{database}.Sanitize() + " from " + role,
+			tenantschema.LoginSQL(login, true),
 			"drop role " + role,
 		} {
 			if _, err := q.Exec(ctx, sql); err != nil {
