@@ -77,7 +77,7 @@ func policyChecks() []check {
 		{true, `select 'seal', '', ` + relationName + `, 'stands in the schema seal, where nothing else should', 'drop it'
 			from pg_class c join pg_namespace n on n.oid = c.relnamespace
 			where n.nspname = 'seal' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and c.relname <> 'keys'`},
-		{true, `select 'seal', '', 'table seal.keys', ` + aclProblem + `, format('revoke all on seal.keys from %s', ` + grantee + `)
+		{true, `select 'seal', '', 'table seal.keys', ` + aclProblem + `, format('revoke all on seal.keys from %s, then rowhouse migrate up', ` + grantee + `)
 			from pg_class c, aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
 			where c.oid = to_regclass('seal.keys') and a.grantee <> c.relowner group by a.grantee, a.is_grantable, r.rolname`},
 		{true, `select 'seal', '', 'column seal.keys.' || t.attname, ` + aclProblem + `,

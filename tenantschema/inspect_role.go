@@ -44,10 +44,11 @@ func tenantRoleChecks() []check {
 				format('alter role %I reset all', r.rolname)
 			from pg_db_role_setting s join pg_roles r on r.oid = s.setrole where r.rolname = any(@schemas::text[]::name[])`},
 
-		// What a role owns or may do is written down once for the whole server, other databases included.
+		// What a role owns or may do is written down once for the whole server, other databases included. Rights in schemas that are looked
+		// into are found there.
 		{true, `select case d.deptype when 'o' then 'owner' else 'right' end, r.rolname::text, ` + dependent + `,
 				r.rolname || case d.deptype when 'o' then ' owns it' when 'r' then ' is named by it' else ' has rights on it' end,
-				case d.deptype when 'o' then format('reassign owned by %I to %I', r.rolname, @owner::name) else format('revoke all … from %I', r.rolname) end
+				` + dependentMend + `
 			from pg_shdepend d join pg_roles r on r.oid = d.refobjid
 				left join pg_database b on b.oid = d.dbid and d.dbid <> 0
 				left join pg_class c on d.classid = 'pg_catalog.pg_class'::regclass and c.oid = d.objid and b.datname = current_database()
@@ -58,9 +59,16 @@ func tenantRoleChecks() []check {
 					case when d.classid = 'pg_catalog.pg_namespace'::regclass and b.datname = current_database() then d.objid end)
 			where d.refclassid = 'pg_catalog.pg_authid'::regclass and r.rolname = any(@schemas::text[]::name[])
 				and d.classid <> 'pg_catalog.pg_default_acl'::regclass
-				and (d.deptype = 'o' or d.deptype in ('a', 'r', 'i') and n.nspname is distinct from r.rolname)`},
+				and (d.deptype = 'o' or d.deptype = 'r' and n.nspname is distinct from r.rolname
+					or d.deptype in ('a', 'i') and coalesce(n.nspname <> all(@schemas::text[]::name[]), true))`},
 	}
 }
+
+// dependentMend gives its object to the owner, or takes the rights on it away.
+const dependentMend = `case when d.deptype = 'o' then format('reassign owned by %I to %I', r.rolname, @owner::name)
+	when d.deptype = 'a' and (d.dbid = 0 or b.datname = current_database()) then format('revoke all on %s from %I',
+		regexp_replace(pg_describe_object(d.classid, d.objid, 0), '^(materialized view|view|foreign table) ', 'table '), r.rolname)
+	else 'take its rights away there' end`
 
 // dependent describes what a row d of pg_shdepend stands for, where b is its database.
 const dependent = `coalesce(case when d.dbid = 0 or b.datname = current_database() then pg_describe_object(d.classid, d.objid, d.objsubid)
@@ -92,7 +100,7 @@ func loginChecks() []check {
 				and x.setting ~ '^(role|session_authorization|row_security|search_path|rowhouse[.].*)=' and x.setting not in ('search_path=', 'search_path=""')`},
 		{true, `select case d.deptype when 'o' then 'owner' else 'right' end, '', ` + dependent + `,
 				r.rolname || case d.deptype when 'o' then ' owns it' when 'r' then ' is named by it' else ' has rights on it' end,
-				case d.deptype when 'o' then format('reassign owned by %I to %I', r.rolname, @owner::name) else format('revoke all … from %I', r.rolname) end
+				` + dependentMend + `
 			from pg_shdepend d join pg_roles r on r.oid = d.refobjid left join pg_database b on b.oid = d.dbid and d.dbid <> 0
 				left join pg_class c on d.classid = 'pg_catalog.pg_class'::regclass and c.oid = d.objid and b.datname = current_database()
 				left join pg_proc p on d.classid = 'pg_catalog.pg_proc'::regclass and p.oid = d.objid and b.datname = current_database()

@@ -59,7 +59,7 @@ func rightChecks() []check {
 			from pg_namespace n join pg_class c on c.relnamespace = n.oid, aclexplode(c.relacl) a left join pg_roles r on r.oid = a.grantee
 			where ` + inspected + ` and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and a.grantee <> c.relowner
 				and not (` + ownRole + ` and not a.is_grantable and c.relname not in (@goose::text, @goose::text || '_id_seq')
-					and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', case c.relkind when 'S' then 'USAGE' end)
+					and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', case c.relkind when 'S' then 'USAGE' else '' end)
 					and (c.relkind <> 'S' or a.privilege_type = 'USAGE'))
 			group by n.nspname, c.relname, c.relkind, a.grantee, a.is_grantable, r.rolname`},
 		{false, `select 'right-missing', n.nspname::text, ` + relationName + `, 'the tenant''s own role lacks rights on it',
