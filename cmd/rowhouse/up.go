@@ -97,7 +97,7 @@ func (c *cli) upDatabase(
 		return logins, func() error { return nil }, err
 	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
-		DataDir: cfg.DataDir, Keeps: []string{secretFile, demoFile},
+		DataDir: cfg.DataDir, Keeps: []string{secretFile, demoFile, signingKeyFile},
 		Progress: func(line string) { log.Info(line) },
 	})
 	if err != nil {

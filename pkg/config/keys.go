@@ -247,10 +247,10 @@ func tableOf(c *Config) []key {
 
 		{
 			name: "isolation.signing_key", def: "",
-			usage: "key that signs the reports of `rowhouse isolation prove`; empty: isolation.key in data_dir",
+			usage: "key that signs reports of isolation; empty: isolation.key in data_dir",
 			why: "32 bytes in base64, for example from `openssl rand -base64 32`; `rowhouse isolation key` makes one and shows its public half.\n" +
 				"It derives from nothing else, so that a report can be checked by people who hold no secret of yours.",
-			setting: secret(&c.Isolation.SigningKey, 44),
+			setting: seed(&c.Isolation.SigningKey, 32),
 		},
 
 		{
