@@ -107,8 +107,9 @@ func (c *cli) prove(ctx context.Context, cfg config.Config, o *owner, args []str
 
 // showProof prints a report. Breaches make an error.
 func (c *cli) showProof(r *isolation.Report) error {
-	header, rows := []string{"TENANT", "TIER", "ATTACKED", "ATTACKED BY", "ATTEMPTS", "REFUSED", "EMPTY", "BY DESIGN", "BREACHES", "FINDINGS"}, [][]string{}
 	n := r.Counts
+	header := []string{"TENANT", "TIER", "ATTACKS", "ATTACKED BY", "ATTEMPTS", "REFUSED", "EMPTY", "BY DESIGN", "BREACHES", "FINDINGS"}
+	var rows [][]string
 	for _, t := range r.Tenants {
 		rows = append(rows, []string{
 			t.Slug, string(t.Tier), count(t.Attacked), count(t.AttackedBy), count(t.Attempts), count(t.Refused), count(t.Empty), count(t.ByDesign),
@@ -117,7 +118,8 @@ func (c *cli) showProof(r *isolation.Report) error {
 	}
 	if len(rows) > maxRows {
 		header, rows = []string{"TENANTS", "PROBES", "ATTEMPTS", "REFUSED", "EMPTY", "BY DESIGN", "BREACHES", "WARNINGS"}, [][]string{{
-			count(n.Tenants), count(n.Probes), count(n.Attempts), count(n.Refused), count(n.Empty), count(n.ByDesign), count(n.Breaches), count(n.Warnings),
+			count(n.Tenants), count(n.Probes), count(n.Attempts), count(n.Refused), count(n.Empty), count(n.ByDesign), count(n.Breaches),
+			count(n.Warnings),
 		}}
 	}
 	if err := c.print(r, header, rows); err != nil {

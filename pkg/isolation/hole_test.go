@@ -100,7 +100,8 @@ var holes = []hole{
 		object: "table ACME.tasks", tenant: "acme",
 	},
 	{
-		name: "policy with a check", sql: "alter policy seal on ACME.tasks with check (true)", kind: "policy", object: "table ACME.tasks", tenant: "acme",
+		name: "policy with a check", sql: "alter policy seal on ACME.tasks with check (true)", kind: "policy", object: "table ACME.tasks",
+		tenant: "acme",
 	},
 	{
 		name: "policy for one role", sql: "alter policy seal on ACME.tasks to GLOBEX", kind: "policy", object: "table ACME.tasks", tenant: "acme",
@@ -136,8 +137,8 @@ var holes = []hole{
 		kind: "foreign-key", object: "constraint x on table ACME.tasks", tenant: "acme",
 	},
 	{
-		name: "inheritance", sql: "create table ACME.child () inherits (GLOBEX.labels)", kind: "reference", object: "table ACME.child", tenant: "acme",
-		undo: "drop table ACME.child",
+		name: "inheritance", sql: "create table ACME.child () inherits (GLOBEX.labels)", kind: "reference", object: "table ACME.child",
+		tenant: "acme", undo: "drop table ACME.child",
 	},
 	{
 		name: "view of another tenant", sql: "create view POOLED.v as select id from GLOBEX.tasks", kind: "reference", object: "view POOLED.v",
@@ -211,8 +212,8 @@ var holes = []hole{
 		object: "table river.river_job",
 	},
 	{
-		name: "queue open to all", sql: "create policy x on river.river_job using (true)", kind: "policy", object: "policy x of table river.river_job",
-		undo: "drop policy x on river.river_job",
+		name: "queue open to all", sql: "create policy x on river.river_job using (true)", kind: "policy",
+		object: "policy x of table river.river_job", undo: "drop policy x on river.river_job",
 	},
 
 	{name: "seal's schema", sql: "grant usage on schema seal to CELL", kind: "right", object: "schema seal"},
@@ -255,13 +256,12 @@ func TestInspect_FindsHoles(t *testing.T) {
 	ctx := t.Context()
 	d := pgtest.New(t)
 	var words []string
-	for _, w := range []struct {
-		word string
-		tier tenantschema.Tier
-	}{{"ACME", tenantschema.TierSealed}, {"GLOBEX", tenantschema.TierSealed}, {"POOLED", tenantschema.TierPooled}, {"ALONE", tenantschema.TierDedicated}} {
-		made := tenant(t, d, strings.ToLower(w.word), w.tier)
-		words = append(words, w.word, made.Schema.String())
-		if w.tier == tenantschema.TierDedicated {
+	for word, tier := range map[string]tenantschema.Tier{
+		"ACME": tenantschema.TierSealed, "GLOBEX": tenantschema.TierSealed, "POOLED": tenantschema.TierPooled, "ALONE": tenantschema.TierDedicated,
+	} {
+		made := tenant(t, d, strings.ToLower(word), tier)
+		words = append(words, word, made.Schema.String())
+		if tier == tenantschema.TierDedicated {
 			words = append(words, "LOGIN", d.Logins.Dedicated(made.Schema))
 		}
 	}

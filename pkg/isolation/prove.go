@@ -139,7 +139,8 @@ func (p *proof) subject(t tenancy.Tenant) tenantschema.Subject {
 
 // queueAttacks try to reach a tenant's jobs, by the way that a tenant's transaction takes to the queue.
 func (p *proof) queueAttacks(victim tenancy.Tenant) [][]string {
-	become := "select pg_catalog.set_config('role', '" + p.cfg.EnqueueRole + "', true), pg_catalog.set_config('rowhouse.tenant', '" + victim.ID + "', true)"
+	become := "select pg_catalog.set_config('role', '" + p.cfg.EnqueueRole + "', true), " +
+		"pg_catalog.set_config('rowhouse.tenant', '" + victim.ID + "', true)"
 	return [][]string{
 		{"select 1 from river.river_job limit 1"},
 		{"select 1 from rowhouse.tenants limit 1"},
