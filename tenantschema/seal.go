@@ -121,7 +121,15 @@ func sealSQL() []string {
 		// anything is parsed. Nobody needs USAGE on the schema: policies and views carry the function's oid.
 		`create or replace function seal.sealed(schema text) returns boolean
 			language plpgsql stable security definer parallel restricted cost 1000 set search_path = pg_catalog
-		as $$
+		as $$` + sealedBody() + `$$`,
+		// Every tenant's policies call it as the tenant. Without USAGE on the schema nobody can name it.
+		"grant execute on function seal.sealed(text) to public",
+	}
+}
+
+// sealedBody is the source of seal.sealed.
+func sealedBody() string {
+	return `
 		declare
 			given   text := current_setting('` + sealSetting + `', true);
 			expires text := split_part(given, '.', 2);
@@ -140,10 +148,7 @@ func sealSQL() []string {
 			raise insufficient_privilege using message = 'the transaction does not bear the seal of schema ' || schema, constraint = 'seal',
 				hint = 'Reach a tenant through its scope.';
 		end
-		$$`,
-		// Every tenant's policies call it as the tenant. Without USAGE on the schema nobody can name it.
-		"grant execute on function seal.sealed(text) to public",
-	}
+		`
 }
 
 // SealSchemaKey changes whenever [SetUpSeal] would make something else. Test databases are kept by it.
