@@ -73,19 +73,9 @@ func newBattlefield(t *testing.T, hard bool) *battlefield {
 	b.key, err = d.Manager.SealKey(ctx)
 	require.NoError(t, err)
 	if hard {
-		b.harden(t)
+		d.Harden()
 	}
 	return b
-}
-
-// harden does what `rowhouse harden --apply` does.
-func (b *battlefield) harden(t *testing.T) {
-	t.Helper()
-	admin := connect(t, b.AdminURL)
-	roles, err := b.Logins.HardenRoles()
-	require.NoError(t, err)
-	_, err = admin.Exec(t.Context(), tenantschema.HardenSQL(roles))
-	require.NoError(t, err)
 }
 
 // connect gives a connection that ends with the test.

@@ -155,7 +155,7 @@ func (l *lease) describe(ctx context.Context, f *frame, key statementKey) (*desc
 		return nil, errLasting
 	}
 	x := &exchange{l: l, pipeline: l.c.pg.PgConn().StartPipeline(ctx)}
-	around := frame{enter: f.enter && !f.platform, platform: f.platform}
+	around := frame{enter: f.enter, platform: f.platform}
 	x.prefix(around)
 	x.pipeline.SendPrepare("", key.sql, nil)
 	x.control(l.c.locks, sqlLocks)

@@ -145,7 +145,8 @@ type attack struct {
 func attacks(attacker, victim Subject) []attack {
 	a, v := attacker.Tenant, victim.Tenant
 	// On one login, roles can be changed; whether that leads anywhere is up to the seal.
-	shared := a.login() == v.login() && (v.Tier == TierPooled || v.Tier == "")
+	shared := a.login() == v.login()
+	byDesign := shared && (v.Tier == TierPooled || v.Tier == "")
 	own := attacker.Relations[0]
 	for _, r := range attacker.Relations {
 		if !r.Closed {
@@ -156,7 +157,7 @@ func attacks(attacker, victim Subject) []attack {
 	attacks := []attack{{steps: []string{"select 1 from " + pgx.Identifier{a.Schema.s, own.Name}.Sanitize() + " limit 1"}}}
 	direct := func(sql string) { attacks = append(attacks, attack{steps: []string{sql}}) }
 	become := func(sql string, before ...string) {
-		attacks = append(attacks, attack{append(before, sql), shared, true})
+		attacks = append(attacks, attack{append(before, sql), byDesign, true})
 	}
 	const set = "select pg_catalog.set_config("
 	role := set + "'role', '" + v.Schema.s + "', true)"
@@ -182,6 +183,13 @@ func attacks(attacker, victim Subject) []attack {
 		attacks = append(attacks, attack{steps: []string{set + "'role', 'none', true)", read}})
 		if r.Closed {
 			attacks = append(attacks, attack{steps: []string{role, read}})
+			continue
+		}
+		if !shared { // The change of role is what is refused. To insert always asks, where there is no row to be read, too.
+			become(read, role)
+			if !r.View {
+				become(writes[0], role)
+			}
 			continue
 		}
 		for _, sql := range append(writes, read) {

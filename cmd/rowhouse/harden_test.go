@@ -38,7 +38,7 @@ func TestHarden(t *testing.T) {
 		require.False(t, may())
 	}
 
-	h.must("migrate", "up", "--reset-logins")
+	h.must("migrate", "up")
 	server, worker := h.start("serve"), h.start("work")
 	h.must("tenant", "create", "after")
 	for _, slug := range []string{"before", "after"} {
