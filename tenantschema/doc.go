@@ -12,8 +12,8 @@
 //
 //   - A statement runs with the rights and the path of exactly the tenant whose [Scope] it was given to, or not at all.
 //   - No session-level SET is ever sent. A statement that would change the session or end the transaction is refused, and a connection on
-//     which one may have done so unseen (set_config, advisory locks, DO) is closed. This guards against mistakes; SQL that hides what it
-//     does is another matter.
+//     which one may have done so (set_config, advisory locks, DO, and whatever the server itself calls by another name than a query) is
+//     closed. docs/isolation.md says what SQL that means harm can and cannot do.
 //   - A query that reaches the server without a scope fails with SQLSTATE 42501 or 42P01. It never finds data.
 //   - A connection whose state is not known to be clean (cancelled, panicked, left inside a transaction, broken) is closed, not reused.
 //   - Every statement goes through the extended protocol, so a semicolon cannot stack a second one.

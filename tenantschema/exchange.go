@@ -68,7 +68,7 @@ func (l *lease) start(ctx context.Context, f frame, x *exchange, releases bool) 
 		// The cache would forget a statement that this batch still needs.
 		return fmt.Errorf("tenantschema: a batch may hold at most %d statements: send it in parts", l.c.stmts.most)
 	}
-	if l.db.cfg.Pooler && f.enter {
+	if l.db.cfg.Pooler && !l.begun {
 		if err := l.pin(ctx, &f); err != nil {
 			return err
 		}
@@ -151,8 +151,11 @@ func (l *lease) describe(ctx context.Context, f *frame, key statementKey) (*desc
 	if err != nil {
 		return nil, err
 	}
+	if lasting && l.db.cfg.Pooler { // The session is the pooler's: closing our connection would not end it.
+		return nil, errLasting
+	}
 	x := &exchange{l: l, pipeline: l.c.pg.PgConn().StartPipeline(ctx)}
-	around := frame{enter: f.enter && !f.platform, platform: f.platform}
+	around := frame{enter: f.enter, platform: f.platform}
 	x.prefix(around)
 	x.pipeline.SendPrepare("", key.sql, nil)
 	x.control(l.c.locks, sqlLocks)
@@ -211,18 +214,20 @@ func (x *exchange) prefix(f frame) {
 		x.pipeline.SendQueryParams(f.begin, nil, nil, nil, nil)
 	}
 	if f.enter {
-		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
 		if x.l.db.cfg.Pooler { // A pooler knows no startup parameters.
 			x.control(nil, sqlLimit, []byte(x.l.db.lockTimeout))
 		}
+		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
 	}
 	if f.platform {
+		x.control(x.l.c.none, sqlNone)
 		x.control(x.l.c.leave, sqlLeave, []byte(x.l.db.cfg.platformRole()), []byte(x.l.t.ID))
 	}
 }
 
 func (x *exchange) suffix(f frame) {
 	if f.platform {
+		x.control(x.l.c.none, sqlNone)
 		x.control(x.l.c.back, sqlReturn, []byte(x.l.t.Schema.s))
 	}
 	if f.commit {
@@ -269,7 +274,7 @@ func (x *exchange) open(f frame, evicted int) error {
 		}
 		x.l.begun = true
 	}
-	for _, due := range []bool{f.enter, f.enter && x.l.db.cfg.Pooler, f.platform} {
+	for _, due := range []bool{f.enter && x.l.db.cfg.Pooler, f.enter, f.platform, f.platform} {
 		if !due {
 			continue
 		}
@@ -277,6 +282,7 @@ func (x *exchange) open(f frame, evicted int) error {
 			return fmt.Errorf("enter tenant %s: %w", x.l.t.Schema, err)
 		}
 	}
+	x.l.entered = x.l.entered || f.enter && x.l.begun
 	return nil
 }
 

@@ -43,7 +43,15 @@ func (x *exchange) Exec() (pgconn.CommandTag, error) {
 		return pgconn.CommandTag{}, err
 	}
 	x.tag, x.err = reader.Close()
+	x.note()
 	return x.tag, x.err
+}
+
+// note looks at what the server says that the statement has done.
+func (x *exchange) note() {
+	if lastingTag(x.tag.String(), x.queries[x.next-1].sql) {
+		x.l.lasting = true
+	}
 }
 
 // Query gives the rows of the next result.
@@ -109,6 +117,9 @@ func (x *exchange) finish(err error) error {
 	}
 	if x.err != nil {
 		x.forget()
+		if _, ok := errors.AsType[*pgconn.PgError](x.err); !ok && x.next < len(x.queries) {
+			x.l.lasting = true // The server has run what nobody has looked at.
+		}
 	}
 	x.traceEnd()
 	if x.releases {
@@ -180,6 +191,7 @@ func (r *exchangeRows) Close() {
 	r.Rows.Close()
 	err := r.Rows.Err()
 	r.x.tag = r.Rows.CommandTag()
+	r.x.note()
 	if r.only {
 		_ = r.x.finish(err) // Err gives it.
 	} else if r.x.err == nil {

@@ -19,6 +19,9 @@ const (
 	sqlEnter = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
 		"pg_catalog.set_config('" + sealSetting + "', $2, true)"
 
+	// Into the login's own role, before each of the next two: in a hardened database that role, and not the tenant's, may call set_config.
+	sqlNone = "set local role none"
+
 	// $1 role of the platform, $2 tenant id
 	sqlLeave = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', '', true), " +
 		"pg_catalog.set_config('rowhouse.tenant', $2, true)"

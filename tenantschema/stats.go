@@ -9,6 +9,8 @@ type Stats struct {
 	Dedicated LoginStats
 	// Total counts all connections, those that are being opened too; Max is their limit.
 	Total, Max int
+	// Waiting counts the calls that wait for a connection now.
+	Waiting int
 	// Waits is how often a call had to wait for a connection and got one, WaitTime how long those waited altogether.
 	Waits    int64
 	WaitTime time.Duration
@@ -18,8 +20,8 @@ type Stats struct {
 
 // LoginStats counts the connections of a login.
 type LoginStats struct {
-	// Acquired connections are in use, Idle ones are not, Dialing ones are being opened. Waiting counts the calls in line.
-	Acquired, Idle, Dialing, Waiting int
+	// Acquired connections are in use, Idle ones are not, Dialing ones are being opened.
+	Acquired, Idle, Dialing int
 }
 
 func (h *house) stats() Stats {
@@ -28,6 +30,9 @@ func (h *house) stats() Stats {
 	s := Stats{
 		Cells: map[int]LoginStats{}, Total: h.total, Max: h.most,
 		Waits: h.counts.waits, WaitTime: h.counts.waitTime, Replaced: h.counts.replaced,
+	}
+	for _, g := range h.guests {
+		s.Waiting += len(g.line)
 	}
 	for _, l := range h.logins {
 		of := s.Cells[l.as.Cell]
@@ -42,7 +47,7 @@ func (h *house) stats() Stats {
 			}
 		}
 		of.Dialing += l.dialing
-		of.Waiting += len(l.line)
+		s.Waiting += len(l.line)
 		if l.as.Cell == 0 {
 			s.Dedicated = of
 		} else {

@@ -1,6 +1,7 @@
 package tenantschema
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,15 +16,36 @@ func refusedWords() []string {
 	}
 }
 
-// lastingWords are parts of statements that may leave something in the session although nothing in their form says so.
+// lastingWords are parts of statements that may leave something in the session although nothing in their form says so: functions that do,
+// names in Unicode escapes, by which those can be written, and functions that run a query given as text, in which they can be put together.
 func lastingWords() []string {
-	return []string{"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed"}
+	return []string{
+		"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed", "u&", "to_xml", "ts_stat", "ts_rewrite",
+		"crosstab", "connectby", "xpath_table",
+	}
 }
+
+// lastingTag reports whether what the server says it has done may leave something in the session: whatever is not known to leave nothing.
+// Unlike the text, the server's word cannot be disguised.
+func lastingTag(tag, sql string) bool {
+	verb, _, _ := strings.Cut(tag, " ")
+	switch verb {
+	case "", "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "SHOW", "COPY", "LOCK", "NOTIFY":
+		return false
+	case "SET":
+		return firstWords(sql)[0] != "set" // Else inspect has read that it is local.
+	}
+	return true
+}
+
+// errLasting is returned through a pooler, which hands sessions on as they are.
+var errLasting = errors.New("tenantschema: the statement may leave something in the session, and a pooler would hand that to others: " +
+	"use SET LOCAL and pg_advisory_xact_lock, and neither DO nor CALL")
 
 // inspect looks at the form of a statement. It refuses what only a mistake would send through a scope. lasting says that the statement
 // may leave something behind in the session, so that the connection is not to serve another tenant.
 //
-// It is a guard against carelessness and no wall: SQL can be written so that this does not see what it does.
+// It is a guard against carelessness and no wall, which is why [lastingTag] looks at what the server says of it afterwards.
 func inspect(sql string) (lasting bool, err error) {
 	words := firstWords(sql)
 	switch {
@@ -46,7 +68,8 @@ func localSetting(words [3]string) bool {
 	case "constraints", "transaction":
 		return true
 	case "local":
-		return !slices.Contains([]string{"role", "search_path", "session", "schema"}, words[2])
+		// A name in quotes, or in Unicode escapes, may be any of them.
+		return !slices.Contains([]string{"role", "search_path", "session", "schema", "", "u"}, words[2])
 	}
 	return false
 }
@@ -70,7 +93,11 @@ func skipBlank(sql string) string {
 		sql = strings.TrimLeft(sql, " \t\r\n\f\v;")
 		switch {
 		case strings.HasPrefix(sql, "--"):
-			_, sql, _ = strings.Cut(sql, "\n")
+			end := strings.IndexAny(sql, "\n\r") // As for the server, either ends it.
+			if end < 0 {
+				return ""
+			}
+			sql = sql[end:]
 		case strings.HasPrefix(sql, "/*"):
 			depth, i := 1, 2
 			for depth > 0 && i < len(sql) {

@@ -31,6 +31,10 @@ func TestInspect(t *testing.T) {
 		"declare c cursor with hold for select 1": "refused", "listen x": "refused", "reset all": "refused", "prepare x as select 1": "refused",
 		"select Set_Config('a', 'b', false)": "lasting", "select pg_advisory_lock(1)": "lasting",
 		"do $$begin end$$": "lasting", "call f()": "lasting",
+		"--x\rset role none": "refused", "--\r\nprepare x as select 1": "refused", "-- set role none": "plain",
+		`set local "role" = 'x'`: "refused", `set local U&"rol\0065" = 'x'`: "refused",
+		`select U&"set\005fconfig"('a', 'b', false)`: "lasting", "select query_to_xml('select 1', true, true, '')": "lasting",
+		"select 1 from ts_stat('select 1')": "lasting",
 	} {
 		lasting, err := inspect(sql)
 		got := map[bool]string{false: "plain", true: "lasting"}[lasting]
@@ -38,6 +42,16 @@ func TestInspect(t *testing.T) {
 			got = "refused"
 		}
 		require.Equal(t, want, got, sql)
+	}
+}
+
+func TestLastingTag(t *testing.T) {
+	t.Parallel()
+	for _, tag := range []string{"", "SELECT 1", "INSERT 0 1", "UPDATE 0", "DELETE 3", "MERGE 2", "EXPLAIN", "SHOW", "LOCK TABLE", "SET CONSTRAINTS"} {
+		require.False(t, lastingTag(tag, "set constraints all deferred"), tag)
+	}
+	for _, tag := range []string{"SET", "RESET", "PREPARE", "DEALLOCATE", "DEALLOCATE ALL", "DO", "CALL", "LISTEN", "DECLARE CURSOR", "DISCARD ALL", "CREATE TABLE"} {
+		require.True(t, lastingTag(tag, "select 1"), tag)
 	}
 }
 

@@ -54,6 +54,10 @@ func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.
 		return nil, apperr.Wrap(err, apperr.Unavailable, "the database at %s cannot be used as %s: check database.url and database.login_secret, "+
 			"and that `rowhouse migrate up` has run", net.JoinHostPort(cfg.Host, strconv.FormatUint(uint64(cfg.Port), 10)), cfg.User)
 	}
+	if err = checkDirect(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
 	return pool, nil
 }
 
@@ -156,6 +160,13 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = p.checkControl(ctx); err != nil {
 		return nil, err
 	}
+	cells, err := tenancy.CellLogins(ctx, p.control, logins)
+	if err != nil {
+		return nil, err
+	}
+	if err = tenancy.CheckRights(ctx, logins, cells...); err != nil {
+		return nil, err
+	}
 	p.catalog, err = tenancy.OpenCatalog(ctx, tenancy.CatalogConfig{
 		Pool: p.control, Logins: logins, Listen: controlConfig, Log: log.Named("catalog"),
 		OnRefresh: p.metrics.CatalogRefreshed, OnFailure: p.metrics.CatalogRefreshFailed,
@@ -164,6 +175,9 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 		return nil, err
 	}
 	if p.engine, err = openEngine(cfg, logins, p.catalog.SealKey); err != nil {
+		return nil, err
+	}
+	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
 	if p.keys, err = identity.New(identity.Config{}); err != nil {
@@ -205,6 +219,9 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 	}
 	logins, err := findLogins(cfg)
 	if err != nil {
+		return nil, err
+	}
+	if logins, err = logins.WithoutOwner(); err != nil {
 		return nil, err
 	}
 	return openPlatform(ctx, cfg, logins, log, works)

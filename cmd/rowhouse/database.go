@@ -25,8 +25,10 @@ import (
 const (
 	// embeddedDatabase is the database of the embedded server.
 	embeddedDatabase = "rowhouse"
-	// secretFile is where `up` keeps the login secret that it made, in the data directory.
+	// secretFile is where `up` keeps the login secret that it made, in the data directory, and ownerFile where it keeps that of the owner's
+	// password: who has the one can serve, who has the other can make roles.
 	secretFile = "login_secret"
+	ownerFile  = "owner_secret"
 )
 
 // findLogins gives the logins of the configured database, or of the embedded server of a running `up`.
@@ -36,7 +38,7 @@ func findLogins(cfg config.Config) (*tenancy.Logins, error) {
 		return nil, err
 	}
 	if cfg.Database.URL.IsSet() {
-		return tenancy.NewLogins(cfg.Database.URL.Reveal(), secret, cfg.Database.RolePrefix)
+		return configuredLogins(cfg, secret)
 	}
 	state, err := pgserver.Find(cfg.DataDir)
 	if err != nil {
@@ -50,12 +52,17 @@ func readSecret(cfg config.Config) (string, error) {
 	if cfg.Database.LoginSecret.IsSet() {
 		return cfg.Database.LoginSecret.Reveal(), nil
 	}
-	text, err := os.ReadFile(filepath.Join(cfg.DataDir, secretFile))
+	return readFile(cfg, secretFile)
+}
+
+// readFile gives a secret of the data directory, or "".
+func readFile(cfg config.Config, name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(cfg.DataDir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err != nil {
-		return "", apperr.Wrap(err, apperr.Invalid, "the login secret in %s cannot be read: run this as the user who ran `rowhouse up`", cfg.DataDir)
+		return "", apperr.Wrap(err, apperr.Invalid, "%s in %s cannot be read: run this as the user who ran `rowhouse up`", name, cfg.DataDir)
 	}
 	return strings.TrimSpace(string(text)), nil
 }
@@ -66,11 +73,16 @@ func makeSecret(cfg config.Config) (string, error) {
 	if err != nil || secret != "" {
 		return secret, err
 	}
+	return newSecret(cfg, secretFile)
+}
+
+// newSecret makes a secret and keeps it in the data directory.
+func newSecret(cfg config.Config, name string) (string, error) {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead.
-	secret = base64.RawURLEncoding.EncodeToString(raw)
-	if err = writeFile(filepath.Join(cfg.DataDir, secretFile), secret+"\n"); err != nil {
-		return "", fmt.Errorf("keep login secret: %w", err)
+	secret := base64.RawURLEncoding.EncodeToString(raw)
+	if err := writeFile(filepath.Join(cfg.DataDir, name), secret+"\n"); err != nil {
+		return "", fmt.Errorf("keep %s: %w", name, err)
 	}
 	return secret, nil
 }
@@ -96,21 +108,17 @@ func writeFile(path, text string) (err error) {
 	return os.Rename(file.Name(), path)
 }
 
-// embeddedLogins gives the logins of the embedded server. Its owner is a role like the others, with a derived password.
+// embeddedLogins gives the logins of the embedded server. Its owner's password derives from a secret of its own.
 func embeddedLogins(cfg config.Config, adminURL, secret string) (*tenancy.Logins, error) {
 	u, err := url.Parse(adminURL)
 	if err != nil {
 		return nil, errors.New("the embedded server's address cannot be read") // The cause holds its password.
 	}
-	logins, err := tenancy.NewLogins(adminURL, secret, cfg.Database.RolePrefix)
+	ownerSecret, err := readFile(cfg, ownerFile)
 	if err != nil {
 		return nil, err
 	}
-	ownerConfig, err := logins.As(embeddedOwner(cfg))
-	if err != nil {
-		return nil, err
-	}
-	u.User = url.UserPassword(ownerConfig.User, ownerConfig.Password)
+	u.User = url.UserPassword(embeddedOwner(cfg), ownerSecret)
 	return tenancy.NewLogins(u.String(), secret, cfg.Database.RolePrefix)
 }
 
@@ -118,6 +126,13 @@ func embeddedOwner(cfg config.Config) string { return cfg.Database.RolePrefix + 
 
 // prepareEmbedded makes the owner and the database in a fresh embedded server, or brings the owner's password to what it should be.
 func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Server, secret string) (*tenancy.Logins, error) {
+	ownerSecret, err := readFile(cfg, ownerFile)
+	if err == nil && ownerSecret == "" {
+		ownerSecret, err = newSecret(cfg, ownerFile)
+	}
+	if err != nil {
+		return nil, err
+	}
 	logins, err := embeddedLogins(cfg, server.AdminURL(embeddedDatabase), secret)
 	if err != nil {
 		return nil, err
@@ -131,7 +146,7 @@ func prepareEmbedded(ctx context.Context, cfg config.Config, server *pgserver.Se
 	if err != nil {
 		return nil, fmt.Errorf("database.role_prefix: %w", err)
 	}
-	verifier, err := logins.Verifier(role.String())
+	verifier, err := tenancy.Verifier(ownerSecret)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
@@ -173,4 +175,35 @@ func TestServe_NeedsMigrations(t *testing.T) {
 	r := h.run("serve", "--addr", freeAddr(t), "--admin-addr", freeAddr(t))
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.errOut, "rowhouse migrate up")
+}
+
+// Neither a server nor a worker starts on credentials that can do more than it needs. What the owner can take away, migrating takes away.
+func TestServe_RefusesRightsTooMany(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	prefix := d.RolePrefix()
+	h := onDatabase(t, d)
+	h.env = append(h.env, "ROWHOUSE_DATABASE_ROLE_PREFIX="+prefix)
+	h.must("migrate", "up")
+	cell := prefix + "_cell_01"
+	admin, err := pgx.Connect(t.Context(), d.AdminURL)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close(context.WithoutCancel(t.Context()))) })
+	give := func(sql string) {
+		t.Helper()
+		_, err := admin.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	give("alter role " + cell + " createdb")
+	give("grant update on rowhouse.tenants to " + prefix + "_control")
+	for _, args := range [][]string{{"serve", "--addr", freeAddr(t), "--admin-addr", freeAddr(t)}, {"work", "--admin-addr", freeAddr(t)}} {
+		r := h.run(args...)
+		require.Equal(t, 5, r.code, r.errOut)
+		require.Contains(t, r.errOut, cell+": may create databases: ALTER ROLE "+cell+" NOCREATEDB\n")
+		require.Contains(t, r.errOut, prefix+"_control: has UPDATE on table rowhouse.tenants: REVOKE UPDATE ON TABLE rowhouse.tenants FROM "+prefix+"_control\n")
+	}
+	give("revoke update on rowhouse.tenants from " + prefix + "_control")
+	give("alter role " + cell + " nocreatedb createrole")
+	h.must("migrate", "up")
+	h.start("serve").stop(syscall.SIGTERM)
 }

@@ -80,7 +80,9 @@ func (g Grants) policies() []policy {
 	own := "(metadata ->> 'tenant' = nullif(" + tenant + ", '') and " + tenantschema.SealedSQL("'t_' || "+tenant) + ")"
 	return []policy{
 		{"rowhouse_control", []string{g.ControlRole}, "for all to %s using (true) with check (true)"},
-		{"rowhouse_enqueue_insert", []string{g.EnqueueRole}, "for insert to %s with check " + own},
+		// River's insert names the id. Who could choose one would take numbers that the sequence has yet to give, and the insert that is
+		// given such a number fails, whosever it is.
+		{"rowhouse_enqueue_next", []string{g.EnqueueRole}, "for insert to %s with check (id = pg_catalog.currval('river.river_job_id_seq') and " + own + ")"},
 		{"rowhouse_enqueue_select", []string{g.EnqueueRole}, "for select to %s using " + own},
 	}
 }

@@ -114,6 +114,9 @@ func TestCellLogin(t *testing.T) {
 
 	for _, sql := range []string{
 		insertFor(globex),
+		// Whoever is given that number next could not enqueue.
+		`insert into river.river_job (id, args, kind, max_attempts, metadata)
+			values (nextval('river.river_job_id_seq') + 1, '{}', 'note', 1, '{"tenant":"` + acme + `"}')`,
 		"insert into river.river_job (args, kind, attempt) values ('{}', 'note', 25)",
 		"update river.river_job set state = 'cancelled', finalized_at = now()",
 		"update river.river_job set metadata = '{}'",
@@ -155,17 +158,33 @@ func TestCellLogin(t *testing.T) {
 	})
 }
 
+// A tenant's SQL may notify: by the function, unless the database is hardened, and by the statement, always. River does not listen.
 func TestNotificationsStopNobody(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	b.notes(t, writeNote)
-	for _, key := range []string{"1", "2", "3", "4", "5"} {
-		b.enqueue(t, b.acme, note{Key: key})
-		b.ear.next(t, jobqueue.OutcomeCompleted)
-		for _, queue := range []string{"*", "default"} {
-			_, err := b.globex.Exec(t.Context(), "select pg_notify('river.river_control', $1)", `{"action":"pause","queue":"`+queue+`"}`)
-			require.NoError(t, err)
-		}
+	for _, hardened := range []bool{false, true} {
+		t.Run(fmt.Sprintf("hardened %t", hardened), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if hardened {
+				b.Harden()
+			}
+			b.notes(t, writeNote)
+			for _, key := range []string{"1", "2", "3", "4", "5"} {
+				b.enqueue(t, b.acme, note{Key: key})
+				b.ear.next(t, jobqueue.OutcomeCompleted)
+				for _, queue := range []string{"*", "default"} {
+					pause := `{"action":"pause","queue":"` + queue + `"}`
+					_, err := b.globex.Exec(t.Context(), "select pg_notify('river.river_control', $1)", pause)
+					if hardened {
+						requireState(t, err, "42501")
+					} else {
+						require.NoError(t, err)
+					}
+					_, err = b.globex.Exec(t.Context(), `notify "river.river_control", '`+pause+`'`)
+					require.NoError(t, err)
+				}
+			}
+			require.Equal(t, []string{"1", "2", "3", "4", "5"}, keys(t, b.acme))
+		})
 	}
-	require.Equal(t, []string{"1", "2", "3", "4", "5"}, keys(t, b.acme))
 }

@@ -134,6 +134,17 @@ func (d *DB) RolePrefix() string {
 	return prefix
 }
 
+// Harden does to the database what `rowhouse harden --apply` does.
+func (d *DB) Harden() {
+	d.tb.Helper()
+	roles, err := d.Logins.HardenRoles()
+	require.NoError(d.tb, err)
+	require.NoError(d.tb, withConn(d.tb.Context(), d.AdminURL, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(d.tb.Context(), tenantschema.HardenSQL(roles))
+		return err
+	}))
+}
+
 // Tenant makes a tenant, or finds it.
 func (d *DB) Tenant(slug string) tenancy.Tenant {
 	d.tb.Helper()

@@ -23,8 +23,15 @@ func readCells(ctx context.Context, q querier) ([]int, error) {
 	return cells, nil
 }
 
-// Cells lists the cells there are.
-func (c *Catalog) Cells(ctx context.Context) ([]int, error) { return readCells(ctx, c.cfg.Pool) }
+// CellLogins names the login roles of all cells. q may be the control role.
+func CellLogins(ctx context.Context, q querier, logins *Logins) ([]string, error) {
+	cells, err := readCells(ctx, q)
+	names := make([]string, len(cells))
+	for i, cell := range cells {
+		names[i] = logins.Cell(cell)
+	}
+	return names, err
+}
 
 // admitCell gives a cell's login all that it has: it may connect, and become the enqueuing role. A path of its own is empty, for
 // connections through a pooler, which takes no startup parameters.
@@ -39,6 +46,7 @@ func admit(ctx context.Context, conn *pgx.Conn, q execer, logins *Logins, login 
 		"grant connect on database " + pgx.Identifier{conn.Config().Database}.Sanitize() + " to " + role,
 		"alter role " + role + " set search_path = ''",
 		tenantschema.GrantRole(conn, logins.Enqueuer(), login),
+		tenantschema.LoginSQL(login, false),
 	} {
 		// XX000 is "tuple concurrently updated": another database's migration does the same.
 		if _, err := q.Exec(ctx, sql); err != nil && !sqlState(err, "XX000", "23505") {

@@ -45,6 +45,9 @@ func MigrateControl(ctx context.Context, m ControlMigration) error {
 		return apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner: check database.url")
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // The session's lock goes with it.
+	if err = CheckDirect(ctx, conn); err != nil {
+		return err
+	}
 	if err = tenantschema.Lock(ctx, conn, "rowhouse.control"); err != nil {
 		return err
 	}
@@ -123,19 +126,28 @@ func makeLogins(ctx context.Context, conn *pgx.Conn, m ControlMigration) error {
 
 const existsRole = "select exists (select from pg_catalog.pg_roles where rolname = $1)"
 
-// makeLogin makes a login role, or brings what exists to the right attributes and password.
+// makeLogin makes a login role, or brings what exists to the right attributes and password, as far as the owner may: what takes a superuser
+// is left to [CheckRights] to tell.
 func makeLogin(ctx context.Context, conn *pgx.Conn, m ControlMigration, role, inherit string) error {
-	verifier, err := m.Logins.Verifier(role)
+	verifier, err := Verifier(m.Logins.password(role))
 	if err != nil {
 		return err
 	}
 	// The verifier has no quote in it: base64, digits, $ and :. Roles belong to the whole server: another database's migration may make
 	// the same one at the same moment.
 	name := pgx.Identifier{role}.Sanitize()
-	attributes := " login " + inherit + " password '" + verifier + "'"
-	var exists bool // Trying would put the statement, and so the verifier, into the server's log at every migration.
-	if err = conn.QueryRow(ctx, existsRole, role).Scan(&exists); err != nil {
+	attributes := " login nocreaterole " + inherit + " password '" + verifier + "'"
+	// Looked for first: trying would put the statement, and so the verifier, into the server's log at every migration. Since PostgreSQL 16
+	// who has not CREATEDB may not even take it away.
+	var exists, lessDB bool
+	err = conn.QueryRow(ctx, `select count(*) > 0, coalesce(bool_or(r.rolcreatedb and
+			(o.rolcreatedb or o.rolsuper or current_setting('server_version_num')::int < 160000)), false)
+		from pg_catalog.pg_roles r join pg_catalog.pg_roles o on o.rolname = current_user where r.rolname = $1`, role).Scan(&exists, &lessDB)
+	if err != nil {
 		return fmt.Errorf("look for role %s: %w", role, err)
+	}
+	if lessDB {
+		attributes += " nocreatedb"
 	}
 	if !exists {
 		if _, err = conn.Exec(ctx, "create role "+name+attributes); err == nil {

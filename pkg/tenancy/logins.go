@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/url"
 
 	"github.com/jackc/pgx/v5"
 
@@ -31,10 +32,10 @@ type Logins struct {
 // minSecret is the least length of the login secret in bytes.
 const minSecret = 32
 
-// NewLogins checks what it is given. url names host, port, database and TLS; its user and password are the owner's and may be absent
+// NewLogins checks what it is given. database is a URL that names host, port, database and TLS; its user and password are the owner's and may be absent
 // in a process that needs no owner. secret may be empty in a process that only needs the owner's connection and sets no passwords.
-func NewLogins(url, secret, prefix string) (*Logins, error) {
-	if _, err := pgx.ParseConfig(url); err != nil {
+func NewLogins(database, secret, prefix string) (*Logins, error) {
+	if _, err := pgx.ParseConfig(database); err != nil {
 		return nil, apperr.New(apperr.Invalid, "database.url cannot be read: want postgres://user@host:port/database") // The cause may hold a password.
 	}
 	if secret != "" && len(secret) < minSecret {
@@ -43,7 +44,7 @@ func NewLogins(url, secret, prefix string) (*Logins, error) {
 	if prefix == "" {
 		return nil, apperr.New(apperr.Invalid, "database.role_prefix must not be empty")
 	}
-	return &Logins{url: url, secret: secret, prefix: prefix}, nil
+	return &Logins{url: database, secret: secret, prefix: prefix}, nil
 }
 
 // Control names the role that reads the catalog and works River's queues.
@@ -58,14 +59,14 @@ func (l *Logins) Enqueuer() string { return l.prefix + "_enqueue" }
 // Dedicated names the login role of a dedicated tenant.
 func (l *Logins) Dedicated(schema tenantschema.Name) string { return l.prefix + "_" + schema.String() }
 
-// ThroughPooler gives logins whose engine connects to host and port of url, a pooler in transaction mode. Everything else goes on
+// ThroughPooler gives logins whose engine connects to host and port of pooler, a pooler in transaction mode. Everything else goes on
 // connecting directly: listening, migrating and the job queue need sessions of their own.
-func (l *Logins) ThroughPooler(url string) (*Logins, error) {
-	if _, err := pgx.ParseConfig(url); err != nil {
+func (l *Logins) ThroughPooler(pooler string) (*Logins, error) {
+	if _, err := pgx.ParseConfig(pooler); err != nil {
 		return nil, apperr.New(apperr.Invalid, "database.pooler_url cannot be read: want postgres://host:port/database")
 	}
 	through := *l
-	through.pooler = url
+	through.pooler = pooler
 	return &through, nil
 }
 
@@ -98,6 +99,21 @@ func (l *Logins) Engine(login tenantschema.Login) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
+// WithoutOwner gives logins that know nothing of the owner: what a process holds that serves requests.
+func (l *Logins) WithoutOwner() (*Logins, error) {
+	u, err := url.Parse(l.url)
+	if err != nil || u.Host == "" && u.Path == "" {
+		return nil, apperr.New(apperr.Invalid, "database.url must be a URL: postgres://host:port/database") // The cause may hold a password.
+	}
+	query := u.Query()
+	query.Del("user")
+	query.Del("password")
+	u.User, u.RawQuery = nil, query.Encode()
+	without := *l
+	without.url = u.String()
+	return &without, nil
+}
+
 // Owner gives the settings to connect as the owner, with the user and password of the URL.
 func (l *Logins) Owner() (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(l.url)
@@ -105,6 +121,15 @@ func (l *Logins) Owner() (*pgx.ConnConfig, error) {
 		return nil, fmt.Errorf("database url: %w", err)
 	}
 	return cfg, nil
+}
+
+// HardenRoles names the roles for tenantschema.HardenSQL.
+func (l *Logins) HardenRoles() (tenantschema.HardenRoles, error) {
+	owner, err := l.Owner()
+	if err != nil {
+		return tenantschema.HardenRoles{}, err
+	}
+	return tenantschema.HardenRoles{Owner: owner.User, Control: l.Control(), Platform: l.Enqueuer()}, nil
 }
 
 // As gives the settings to connect as one of the roles that have a derived password.
@@ -178,11 +203,9 @@ func (l *Logins) decrypt(role string, encrypted []byte) (string, error) {
 	return string(password), nil
 }
 
-// Verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of the role's derived password, as PostgreSQL stores it: base64, digits, $ and :, so that it
+// Verifier gives the SCRAM-SHA-256 verifier (RFC 5803) of a password, as PostgreSQL stores it: base64, digits, $ and :, so that it
 // needs no quoting. With it a password is set without the server, or its log, seeing it.
-func (l *Logins) Verifier(role string) (string, error) { return verifier(l.password(role)) }
-
-func verifier(password string) (string, error) {
+func Verifier(password string) (string, error) {
 	const iterations = 4096 // PostgreSQL's own default; the password has 256 random bits.
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // crypto/rand never fails: it ends the program instead.

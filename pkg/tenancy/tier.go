@@ -112,7 +112,7 @@ func (m *Manager) makeDedicated(ctx context.Context, tx pgx.Tx, t *Tenant, login
 			return err
 		}
 	}
-	secret, err := verifier(password)
+	secret, err := Verifier(password)
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,7 @@ func (m *Manager) dropDedicated(ctx context.Context, q interface {
 		role := pgx.Identifier{login}.Sanitize()
 		for _, sql := range []string{
 			"revoke all on database " + pgx.Identifier{database}.Sanitize() + " from " + role,
+			tenantschema.LoginSQL(login, true),
 			"drop role " + role,
 		} {
 			if _, err := q.Exec(ctx, sql); err != nil {
