@@ -306,8 +306,10 @@ func TestInspect_FindsHoles(t *testing.T) {
 		}
 		execute(h.sql)
 		found := inspect()
-		for _, f := range before {
-			require.NotContains(t, found, f, "%s was not mended by: %s", h.name, last)
+		for _, f := range before { // What this hole leads to, too, shows at the end.
+			if f.Kind != h.kind || !strings.Contains(f.Object, fill.Replace(h.object)) {
+				require.NotContains(t, found, f, "before %s this was not mended by: %s", h.name, last)
+			}
 		}
 		before = found
 		var right []tenantschema.Finding
