@@ -101,7 +101,9 @@ func TestGate_BeforeAnyRow(t *testing.T) {
 		if column == "" {
 			column = "title"
 		}
-		for _, planner := range []string{"", "set local enable_hashjoin to off", "set local enable_nestloop to off", "set local join_collapse_limit to 1"} {
+		for _, planner := range []string{
+			"", "set local enable_hashjoin to off", "set local enable_nestloop to off", "set local join_collapse_limit to 1",
+		} {
 			for _, shape := range shapes() {
 				sql := strings.NewReplacer("REL", relation, "LEAKS", "leaks(v."+column+")", "COLUMN", column).Replace(shape)
 				requireUnsealed(t, run("", planner, sql), sql)

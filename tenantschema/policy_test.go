@@ -98,7 +98,8 @@ func TestPolicy_EveryRelation(t *testing.T) {
 	_, err := scope.Exec(ctx, "insert into papers (id, title, body, doc) values (7, 'seven', '', '{}')")
 	require.NoError(t, err)
 	for _, sql := range []string{
-		"select id from PAPERS where id = 7", "select id from PAPERS where id = 8", "explain select id from PAPERS where id < 100", "select id from PAPERS where false",
+		"select id from PAPERS where id = 7", "select id from PAPERS where id = 8", "select id from PAPERS where false",
+		"explain select id from PAPERS where id < 100",
 	} {
 		for _, relation := range []string{"papers", "shelf", "asking"} {
 			sql := strings.ReplaceAll(sql, "PAPERS", relation)

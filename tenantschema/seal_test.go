@@ -77,9 +77,12 @@ func TestSeal_Refuses(t *testing.T) {
 		"none": "", "expired": i.key.Seal(acme, i.pid, past), "of another backend": i.key.Seal(acme, i.pid+1, soon()),
 		"of another schema": i.key.Seal(globex, i.pid, soon()), "of another key": wrong.Seal(acme, i.pid, soon()),
 		"of an unknown key": unknown.Seal(acme, i.pid, soon()), "longer life": id + "." + expiry + "0." + mac, "no id": "." + expiry + "." + mac,
-		"no expiry": id + ".." + mac, "no mac": id + "." + expiry + ".", "no dots": id + expiry + mac, "only dots": "..", "upper case": strings.ToUpper(right),
-		"space before": " " + right, "space after": right + " ", "cut": right[:len(right)-1], "mac twice": right + mac, "wildcards": "%.%.%", "null": "null",
-		"expiry is no number": id + ".never." + mac, "quote": right + "'", "all keys": "' or true --", "parts in another order": id + "." + mac + "." + expiry,
+		"no expiry": id + ".." + mac, "no mac": id + "." + expiry + ".", "no dots": id + expiry + mac, "only dots": "..",
+		"upper case":   strings.ToUpper(right),
+		"space before": " " + right, "space after": right + " ", "cut": right[:len(right)-1], "mac twice": right + mac, "wildcards": "%.%.%",
+		"null":                "null",
+		"expiry is no number": id + ".never." + mac, "quote": right + "'", "all keys": "' or true --",
+		"parts in another order": id + "." + mac + "." + expiry,
 	} {
 		requireUnsealed(t, i.read(ctx, acme, seal), what)
 	}
