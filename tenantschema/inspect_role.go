@@ -24,6 +24,8 @@ const (
 func roleChecks() []check { return append(tenantRoleChecks(), loginChecks()...) }
 
 func tenantRoleChecks() []check {
+	// A tenant's own login, which has or had to do with its tier, leads to nobody else.
+	const ownLogin = `(o.rolname ~ @pattern and right(o.rolname::text, 19) = '_' || e.name::text and ` + plainMembership + `)`
 	const expected = `unnest(@schemas::text[]::name[], @logins::text[]::name[]) e (name, login)`
 	return []check{
 		{true, `select 'role-attribute', r.rolname::text, 'role ' || r.rolname, 'has the attributes ' || x.powers,
@@ -33,7 +35,11 @@ func tenantRoleChecks() []check {
 			where r.rolname = any(@schemas::text[]::name[]) and x.powers is not null`},
 		{true, `select 'membership', e.name::text, 'role ' || e.name, o.rolname || ' may become it' || ` + membershipExtra + `, ` + revokeRole + `
 			from ` + expected + ` join pg_roles r on r.rolname = e.name join pg_auth_members m on m.roleid = r.oid join pg_roles o on o.oid = m.member
-			where not (o.rolname = e.login and ` + plainMembership + `) and not ` + creatorsMembership},
+			where not (o.rolname = e.login and ` + plainMembership + `) and not ` + creatorsMembership + ` and not ` + ownLogin},
+		{false, `select 'membership', e.name::text, 'role ' || e.name, 'its own login ' || o.rolname || ' may become it, and its tier has none: ' ||
+				'its tier is being changed, or that was interrupted', 'rowhouse tenant set-tier, to the tier that it has'
+			from ` + expected + ` join pg_roles r on r.rolname = e.name join pg_auth_members m on m.roleid = r.oid join pg_roles o on o.oid = m.member
+			where o.rolname <> e.login and ` + ownLogin},
 		{false, `select 'missing', e.name::text, 'role ' || e.name, 'its login ' || e.login || ' may not become it, so nobody serves the tenant',
 				format('grant %I to %I', e.name, e.login)
 			from ` + expected + ` join pg_roles r on r.rolname = e.name where not exists (

@@ -72,9 +72,9 @@ type Attempt struct {
 // ProbeResult counts what was tried.
 type ProbeResult struct {
 	Tried, Refused int
-	// Empty are attempts that were carried out and touched no row: a policy is only asked about rows, and where there are none nothing was
-	// learnt. To write one is tried on every table, which always asks.
-	Empty int
+	// Undecided are attempts that were carried out and touched no row, or that met a lock: a policy is only asked about rows, and where there
+	// are none nothing was learnt. To write one is tried on every table, which always asks.
+	Undecided int
 	// Open are the attempts that were not refused (by SQLSTATE 42501).
 	Open []Attempt
 	// Gone says that the victim was deleted meanwhile.
@@ -120,10 +120,13 @@ func (db *DB) Probe(ctx context.Context, attacker, victim Subject, more ...[]str
 			continue
 		case carriedOut:
 			if message == "0" && attacks[i+1].rows && !attacks[i+1].byDesign {
-				result.Empty++
+				result.Undecided++
 				continue
 			}
 			message = "it was carried out"
+		case "55P03", "40P01", "40001", "XX000": // a lock, a deadlock, something dropped or changed at this moment
+			result.Undecided++
+			continue
 		default: // It got further than to the question whether it may.
 			message = state + ": " + message
 		}

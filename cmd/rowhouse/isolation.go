@@ -108,17 +108,17 @@ func (c *cli) prove(ctx context.Context, cfg config.Config, o *owner, args []str
 // showProof prints a report. Breaches make an error.
 func (c *cli) showProof(r *isolation.Report) error {
 	n := r.Counts
-	header := []string{"TENANT", "TIER", "ATTACKS", "ATTACKED BY", "ATTEMPTS", "REFUSED", "EMPTY", "BY DESIGN", "BREACHES", "FINDINGS"}
+	header := []string{"TENANT", "TIER", "ATTACKS", "ATTACKED BY", "ATTEMPTS", "REFUSED", "UNDECIDED", "BY DESIGN", "BREACHES", "FINDINGS"}
 	var rows [][]string
 	for _, t := range r.Tenants {
 		rows = append(rows, []string{
-			t.Slug, string(t.Tier), count(t.Attacked), count(t.AttackedBy), count(t.Attempts), count(t.Refused), count(t.Empty), count(t.ByDesign),
+			t.Slug, string(t.Tier), count(t.Attacked), count(t.AttackedBy), count(t.Attempts), count(t.Refused), count(t.Undecided), count(t.ByDesign),
 			count(t.Breaches), count(t.Findings),
 		})
 	}
 	if len(rows) > maxRows {
-		header, rows = []string{"TENANTS", "PROBES", "ATTEMPTS", "REFUSED", "EMPTY", "BY DESIGN", "BREACHES", "WARNINGS"}, [][]string{{
-			count(n.Tenants), count(n.Probes), count(n.Attempts), count(n.Refused), count(n.Empty), count(n.ByDesign), count(n.Breaches),
+		header, rows = []string{"TENANTS", "PROBES", "ATTEMPTS", "REFUSED", "UNDECIDED", "BY DESIGN", "BREACHES", "WARNINGS"}, [][]string{{
+			count(n.Tenants), count(n.Probes), count(n.Attempts), count(n.Refused), count(n.Undecided), count(n.ByDesign), count(n.Breaches),
 			count(n.Warnings),
 		}}
 	}

@@ -170,6 +170,10 @@ var holes = []hole{
 	{name: "second membership", sql: "grant ACME to CONTROL", kind: "membership", object: "role ACME", tenant: "acme"},
 	{name: "a tenant in a tenant", sql: "grant GLOBEX to ACME", kind: "membership", object: "role ACME", tenant: "acme"},
 	{name: "dedicated by its cell", sql: "grant ALONE to CELL", kind: "membership", object: "role ALONE", tenant: "alone"},
+	{
+		name: "a login that its tier has not", sql: "create role PREFIX_POOLED login noinherit; grant POOLED to PREFIX_POOLED", kind: "membership",
+		object: "role POOLED", tenant: "pooled", warning: true, undo: "drop role PREFIX_POOLED",
+	},
 	{name: "dedicated into another", sql: "grant GLOBEX to LOGIN", kind: "membership", object: "role LOGIN", tenant: "alone"},
 	{
 		name: "membership with admin", sql: "grant ALONE to LOGIN with admin option",
@@ -266,7 +270,7 @@ func TestInspect_FindsHoles(t *testing.T) {
 		}
 	}
 	words = append(words, "CELL", d.Logins.Cell(1), "ENQUEUE", d.Logins.Enqueuer(), "CONTROL", d.Logins.Control(),
-		"OWNER", d.Owner.Config().ConnConfig.User, "DB", d.Owner.Config().ConnConfig.Database)
+		"PREFIX", strings.TrimSuffix(d.Logins.Control(), "_control"), "OWNER", d.Owner.Config().ConnConfig.User, "DB", d.Owner.Config().ConnConfig.Database)
 	fill := strings.NewReplacer(words...)
 	super := admin(t, d)
 

@@ -10,12 +10,11 @@ type pair struct{ attacker, victim tenancy.Tenant }
 
 // planAll chooses who attacks whom when all are probed: not all pairs, whose number is the square, but for each tenant
 //
-//   - the next one of all, so that each is attacked at least once,
 //   - the next one on the same login, where the role can be changed,
 //   - one on the login of another cell,
 //   - one that is dedicated.
 //
-// tenants are in the order of their cells.
+// Each is attacked at least once, as long as there are two.
 func planAll(tenants []tenancy.Tenant) []pair {
 	g := group(tenants)
 	var pairs []pair
@@ -69,7 +68,7 @@ func group(tenants []tenancy.Tenant) groups {
 // around gives the pairs of the tenant at i with one of each kind, as their attacker or as their victim.
 func (g groups) around(i int, attacks bool) []pair {
 	t := g.tenants[i]
-	others := []int{(i + 1) % len(g.tenants)}
+	var others []int
 	for at, cell := range g.cells {
 		if mates := g.byCell[cell]; t.Tier != tenantschema.TierDedicated && cell == t.Cell {
 			others = append(others, mates[(g.place[i]+1)%len(mates)])

@@ -119,11 +119,13 @@ func (p *proof) probe(ctx context.Context, pairs []pair) error {
 				return ctx.Err()
 			}
 			result, err := p.cfg.Engine.Probe(ctx, p.subject(pair.attacker), p.subject(pair.victim), p.queueAttacks(pair.victim)...)
-			if err != nil {
-				// One of the two may have been deleted since the inspection.
-				if gone, lookErr := p.gone(ctx, pair); lookErr == nil && gone {
+			if err != nil || slices.ContainsFunc(result.Open, func(a tenantschema.Attempt) bool { return !a.ByDesign }) {
+				// One of the two may have been deleted since the inspection, or has another tier now.
+				if changed, lookErr := p.changed(ctx, pair); lookErr == nil && changed {
 					return nil
 				}
+			}
+			if err != nil {
 				return err
 			}
 			p.count(pair, result)
@@ -151,7 +153,8 @@ func (p *proof) queueAttacks(victim tenancy.Tenant) [][]string {
 	}
 }
 
-func (p *proof) gone(ctx context.Context, pair pair) (bool, error) {
+// changed reports whether a tenant of the pair is not what it was.
+func (p *proof) changed(ctx context.Context, pair pair) (bool, error) {
 	for _, t := range []tenancy.Tenant{pair.attacker, pair.victim} {
 		now, err := p.cfg.Manager.Get(ctx, t.ID)
 		if err != nil {
@@ -179,7 +182,7 @@ func (p *proof) count(pair pair, result tenantschema.ProbeResult) {
 	} else { // One tenant is proved: what others try on it counts for it.
 		row = victim
 	}
-	row.Attempts, row.Refused, row.Empty = row.Attempts+result.Tried, row.Refused+result.Refused, row.Empty+result.Empty
+	row.Attempts, row.Refused, row.Undecided = row.Attempts+result.Tried, row.Refused+result.Refused, row.Undecided+result.Undecided
 	for _, open := range result.Open {
 		if open.ByDesign {
 			row.ByDesign++
@@ -207,7 +210,7 @@ func (p *proof) report(started time.Time, one *tenancy.Tenant) *Report {
 		r.Tenants = append(r.Tenants, *row)
 		r.Counts.Attempts += row.Attempts
 		r.Counts.Refused += row.Refused
-		r.Counts.Empty += row.Empty
+		r.Counts.Undecided += row.Undecided
 		r.Counts.ByDesign += row.ByDesign
 	}
 	slices.SortFunc(r.Tenants, func(a, b TenantResult) int { return cmp.Or(cmp.Compare(a.Slug, b.Slug), cmp.Compare(a.ID, b.ID)) })

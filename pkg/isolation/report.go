@@ -36,15 +36,15 @@ type Database struct {
 // Counts are the report's sums.
 type Counts struct {
 	Tenants int `json:"tenants"`
-	// Probes are pairs of an attacker and a victim; Attempts is what they tried. Of those PostgreSQL refused Refused; Empty found no row to
-	// be refused; ByDesign lie beyond what the tier promises.
-	Probes   int `json:"probes"`
-	Attempts int `json:"attempts"`
-	Refused  int `json:"refused"`
-	Empty    int `json:"empty"`
-	ByDesign int `json:"by_design"`
-	Breaches int `json:"breaches"`
-	Warnings int `json:"warnings"`
+	// Probes are pairs of an attacker and a victim; Attempts is what they tried. Of those PostgreSQL refused Refused; Undecided found no
+	// row to be refused, or a lock; ByDesign lie beyond what the tier promises.
+	Probes    int `json:"probes"`
+	Attempts  int `json:"attempts"`
+	Refused   int `json:"refused"`
+	Undecided int `json:"undecided"`
+	ByDesign  int `json:"by_design"`
+	Breaches  int `json:"breaches"`
+	Warnings  int `json:"warnings"`
 }
 
 // TenantResult is one tenant in a report.
@@ -60,7 +60,7 @@ type TenantResult struct {
 	AttackedBy int `json:"attacked_by"`
 	Attempts   int `json:"attempts"`
 	Refused    int `json:"refused"`
-	Empty      int `json:"empty"`
+	Undecided  int `json:"undecided"`
 	ByDesign   int `json:"by_design"`
 	// Breaches are attempts that nobody refused; Findings are what the inspection found about it, warnings included.
 	Breaches int `json:"breaches"`

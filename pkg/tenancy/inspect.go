@@ -23,6 +23,19 @@ type Inspection struct {
 // Inspect compares the database with what the catalog says should be there. With only, not all tenants are looked into but that one, and
 // what concerns all.
 func (m *Manager) Inspect(ctx context.Context, only *Tenant) (in Inspection, err error) {
+	for range inspections {
+		// XX000 is what PostgreSQL says when something is dropped just as it looks at it.
+		if in, err = m.inspect(ctx, only); !sqlState(err, "XX000") {
+			break
+		}
+	}
+	return in, err
+}
+
+// inspections is how often the database is looked at when tenants are deleted meanwhile.
+const inspections = 5
+
+func (m *Manager) inspect(ctx context.Context, only *Tenant) (in Inspection, err error) {
 	// One state of the database throughout: tenants come and go meanwhile.
 	err = pgx.BeginTxFunc(ctx, m.cfg.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		want, err := m.expectation(ctx, tx, &in)
