@@ -295,27 +295,21 @@ func (f *field) bySession(a *attack, more []string) *outcome {
 	}
 	pg := f.session.PgConn()
 	defer func() {
-		_, err := pg.Exec(ctx, "rollback; discard all").ReadAll()
-		if err != nil {
+		if _, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll(); err != nil {
 			_ = f.session.Close(ctx) // The next attack opens another.
 		}
 	}()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
-	require.NoError(f.t, err)
 	more = append(more, "{expired}", f.seal(f.key, f.victim.Schema, pg.PID(), time.Now().Add(-time.Second)))
-	f.enter(f.session)
+	_, err := pg.Exec(ctx, "begin; "+f.entry(pg.PID())).ReadAll()
+	require.NoError(f.t, err)
 	return f.play(a, f.statements(a, more...), func(sql string) answer { return send(ctx, f.session, sql) })
 }
 
-// enter does what a scope's first message does.
-func (f *field) enter(conn *pgx.Conn) {
+// entry gives what a scope begins with, in the attacker's tenant.
+func (f *field) entry(pid uint32) string {
 	schema := f.attacker.Schema
-	for name, value := range map[string]string{
-		"role": schema.String(), "search_path": schema.String(), "rowhouse.seal": f.seal(f.key, schema, conn.PgConn().PID(), soonSealed()),
-	} {
-		_, err := conn.Exec(f.t.Context(), "set local "+name+" = '"+value+"'")
-		require.NoError(f.t, err)
-	}
+	return fmt.Sprintf("set local role %[1]s; set local search_path = %[1]s; set local rowhouse.seal = '%[2]s'",
+		schema.Quote(), f.seal(f.key, schema, pid, soonSealed()))
 }
 
 // send sends one statement by the extended protocol and reads everything as text.
@@ -338,23 +332,18 @@ func (f *field) control(a *attack) (succeeded bool, seen string) {
 	victimPID, end := f.hold(a)
 	defer end()
 	pg := f.admin.PgConn()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
-	require.NoError(f.t, err)
-	defer func() {
-		_, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll()
-		require.NoError(f.t, err)
-	}()
 	more := []string{"{vpid}", strconv.FormatUint(uint64(victimPID), 10)}
 	if a.instead != nil {
 		more = append(a.instead(f, pg.PID()), more...)
 	}
-	for _, sql := range a.without {
-		_, err = f.admin.Exec(ctx, f.fill(sql, more...))
-		require.NoError(f.t, err, sql)
-	}
-	_, err = f.admin.Exec(ctx, "set local session authorization "+f.login)
-	require.NoError(f.t, err)
-	f.enter(f.admin)
+	setting := append([]string{"begin"}, a.without...)
+	setting = append(setting, "set local session authorization "+f.login, f.entry(pg.PID()))
+	defer func() {
+		_, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll()
+		require.NoError(f.t, err)
+	}()
+	_, err := pg.Exec(ctx, f.fill(strings.Join(setting, "; "), more...)).ReadAll()
+	require.NoError(f.t, err, "%v", a.without)
 	o := f.play(a, f.statements(a, more...), func(sql string) answer { return send(ctx, f.admin, sql) })
 	return f.succeeded(a, o), o.text.String()
 }

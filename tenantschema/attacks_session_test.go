@@ -75,8 +75,7 @@ func (f *field) left(sql []string, look string, defended bool) (found string) {
 	}
 	defer run("rollback", "discard all", "set lock_timeout = '5s'")
 	run("prepare rh_enter (text, text) as select set_config('role', $1, true), set_config('search_path', $1, true), set_config('rowhouse.seal', $2, true)")
-	run("begin", "set local session authorization "+f.login)
-	f.enter(f.admin)
+	run("begin", "set local session authorization "+f.login, f.entry(pg.PID()))
 	for _, s := range sql {
 		run(f.fill(s))
 	}

@@ -82,9 +82,8 @@ func semicolon(t *testing.T, f *field, defended bool) bool {
 		return false
 	}
 	pg := f.admin.PgConn()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
+	_, err := pg.Exec(ctx, "begin; "+f.entry(pg.PID())).ReadAll()
 	require.NoError(t, err)
-	f.enter(f.admin)
 	_, err = pg.Exec(ctx, sql).ReadAll()
 	require.NoError(t, err)
 	_, err = pg.Exec(ctx, "rollback").ReadAll()
