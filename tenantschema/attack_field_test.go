@@ -58,7 +58,7 @@ func newBattlefield(t *testing.T, hard bool) *battlefield {
 	t.Helper()
 	ctx := t.Context()
 	d := pgtest.NewWith(t, pgtest.Options{TenantFiles: attackedFiles(t), CellSize: 6})
-	b := &battlefield{DB: d, hard: hard, pairs: map[tenantschema.Tier][2]tenancy.Tenant{}}
+	b := &battlefield{DB: d, hard: hard, pairs: make(map[tenantschema.Tier][2]tenancy.Tenant)}
 	create := func(slug string, tier tenantschema.Tier) tenancy.Tenant {
 		tenant, _, err := d.Manager.Create(ctx, tenancy.NewTenant{Slug: slug, Tier: string(tier)})
 		require.NoError(t, err)
@@ -135,7 +135,8 @@ func (b *battlefield) field(t *testing.T, tier tenantschema.Tier) *field {
 		"{v}", f.victim.Schema.String(), "{vid}", f.victim.ID, "{a}", f.attacker.Schema.String(), "{aid}", f.attacker.ID, "{login}", f.login,
 		"{vlogin}", b.loginOf(f.victim), "{far}", b.far.Schema.String(), "{dedicated}", b.pairs[tenantschema.TierDedicated][1].Schema.String(),
 		"{enqueue}", b.Logins.Enqueuer(), "{control}", b.Logins.Control(), "{owner}", f.owner(), "{lo}", strconv.FormatUint(uint64(object), 10),
-		"{marker}", marker, "{db}", f.jury.Config().Database, "{key}", b.key.ID, "{secret}", hex.EncodeToString([]byte("a guess of thirty-two characters")),
+		"{marker}", marker, "{db}", f.jury.Config().Database, "{key}", b.key.ID, "{secret}",
+		hex.EncodeToString([]byte("a guess of thirty-two characters")),
 	}
 	return f
 }
