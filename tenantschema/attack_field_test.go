@@ -58,7 +58,7 @@ func newBattlefield(t *testing.T, hard bool) *battlefield {
 	t.Helper()
 	ctx := t.Context()
 	d := pgtest.NewWith(t, pgtest.Options{TenantFiles: attackedFiles(t), CellSize: 6})
-	b := &battlefield{DB: d, hard: hard, pairs: map[tenantschema.Tier][2]tenancy.Tenant{}}
+	b := &battlefield{DB: d, hard: hard, pairs: make(map[tenantschema.Tier][2]tenancy.Tenant)}
 	create := func(slug string, tier tenantschema.Tier) tenancy.Tenant {
 		tenant, _, err := d.Manager.Create(ctx, tenancy.NewTenant{Slug: slug, Tier: string(tier)})
 		require.NoError(t, err)
@@ -135,7 +135,8 @@ func (b *battlefield) field(t *testing.T, tier tenantschema.Tier) *field {
 		"{v}", f.victim.Schema.String(), "{vid}", f.victim.ID, "{a}", f.attacker.Schema.String(), "{aid}", f.attacker.ID, "{login}", f.login,
 		"{vlogin}", b.loginOf(f.victim), "{far}", b.far.Schema.String(), "{dedicated}", b.pairs[tenantschema.TierDedicated][1].Schema.String(),
 		"{enqueue}", b.Logins.Enqueuer(), "{control}", b.Logins.Control(), "{owner}", f.owner(), "{lo}", strconv.FormatUint(uint64(object), 10),
-		"{marker}", marker, "{db}", f.jury.Config().Database, "{key}", b.key.ID, "{secret}", hex.EncodeToString([]byte("a guess of thirty-two characters")),
+		"{marker}", marker, "{db}", f.jury.Config().Database, "{key}", b.key.ID, "{secret}",
+		hex.EncodeToString([]byte("a guess of thirty-two characters")),
 	}
 	return f
 }
@@ -295,27 +296,21 @@ func (f *field) bySession(a *attack, more []string) *outcome {
 	}
 	pg := f.session.PgConn()
 	defer func() {
-		_, err := pg.Exec(ctx, "rollback; discard all").ReadAll()
-		if err != nil {
+		if _, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll(); err != nil {
 			_ = f.session.Close(ctx) // The next attack opens another.
 		}
 	}()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
-	require.NoError(f.t, err)
 	more = append(more, "{expired}", f.seal(f.key, f.victim.Schema, pg.PID(), time.Now().Add(-time.Second)))
-	f.enter(f.session)
+	_, err := pg.Exec(ctx, "begin; "+f.entry(pg.PID())).ReadAll()
+	require.NoError(f.t, err)
 	return f.play(a, f.statements(a, more...), func(sql string) answer { return send(ctx, f.session, sql) })
 }
 
-// enter does what a scope's first message does.
-func (f *field) enter(conn *pgx.Conn) {
+// entry gives what a scope begins with, in the attacker's tenant.
+func (f *field) entry(pid uint32) string {
 	schema := f.attacker.Schema
-	for name, value := range map[string]string{
-		"role": schema.String(), "search_path": schema.String(), "rowhouse.seal": f.seal(f.key, schema, conn.PgConn().PID(), soonSealed()),
-	} {
-		_, err := conn.Exec(f.t.Context(), "set local "+name+" = '"+value+"'")
-		require.NoError(f.t, err)
-	}
+	return fmt.Sprintf("set local role %[1]s; set local search_path = %[1]s; set local rowhouse.seal = '%[2]s'",
+		schema.Quote(), f.seal(f.key, schema, pid, soonSealed()))
 }
 
 // send sends one statement by the extended protocol and reads everything as text.
@@ -338,23 +333,18 @@ func (f *field) control(a *attack) (succeeded bool, seen string) {
 	victimPID, end := f.hold(a)
 	defer end()
 	pg := f.admin.PgConn()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
-	require.NoError(f.t, err)
-	defer func() {
-		_, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll()
-		require.NoError(f.t, err)
-	}()
 	more := []string{"{vpid}", strconv.FormatUint(uint64(victimPID), 10)}
 	if a.instead != nil {
 		more = append(a.instead(f, pg.PID()), more...)
 	}
-	for _, sql := range a.without {
-		_, err = f.admin.Exec(ctx, f.fill(sql, more...))
-		require.NoError(f.t, err, sql)
-	}
-	_, err = f.admin.Exec(ctx, "set local session authorization "+f.login)
-	require.NoError(f.t, err)
-	f.enter(f.admin)
+	setting := append([]string{"begin"}, a.without...)
+	setting = append(setting, "set local session authorization "+f.login, f.entry(pg.PID()))
+	defer func() {
+		_, err := pg.Exec(ctx, "rollback; deallocate all").ReadAll()
+		require.NoError(f.t, err)
+	}()
+	_, err := pg.Exec(ctx, f.fill(strings.Join(setting, "; "), more...)).ReadAll()
+	require.NoError(f.t, err, "%v", a.without)
 	o := f.play(a, f.statements(a, more...), func(sql string) answer { return send(ctx, f.admin, sql) })
 	return f.succeeded(a, o), o.text.String()
 }

@@ -35,7 +35,7 @@ func TestAttackMatrix_Page(t *testing.T) {
 		require.NoError(t, os.WriteFile(isolationPage, []byte(want), 0o644))
 		return
 	}
-	require.True(t, string(is) == want, "docs/isolation.md is not what the table of attacks says: `make isolation-doc` writes it")
+	require.Equal(t, want, string(is), "docs/isolation.md is not what the table of attacks says: `make isolation-doc` writes it")
 }
 
 // kept gives the part of the page that is written by hand.
@@ -62,12 +62,12 @@ func page(hand string) string {
 	for _, a := range all {
 		for i := range tiers() {
 			counts[0][i] += strings.Count(a.plain[i:i+1], "s")
-			counts[1][i] += strings.Count(hardOf(&a)[i:i+1], "s")
+			counts[1][i] += strings.Count(hardOf(a)[i:i+1], "s")
 		}
 	}
 	fmt.Fprintf(&b, pageHead, len(all))
 	b.WriteString("\n| of " + fmt.Sprint(len(all)) + " attacks | pooled | sealed | dedicated |\n|---|---|---|---|\n")
-	for i, label := range []string{"stopped", "stopped after `rowhouse harden`"} {
+	for i, label := range []string{"stopped", "stopped after ~rowhouse harden~"} {
 		fmt.Fprintf(&b, "| %s | %d | %d | %d |\n", label, counts[i][0], counts[i][1], counts[i][2])
 	}
 	b.WriteString("\n## The matrix\n\n" + pageLegend)
@@ -77,11 +77,11 @@ func page(hand string) string {
 			if a.class != class {
 				continue
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s |", a.id, a.strength, strings.ReplaceAll(a.tries, "|", `\|`))
+			fmt.Fprintf(&b, "| ~%s~ | %s | %s |", a.id, a.strength, strings.ReplaceAll(a.tries, "|", `\|`))
 			for i := range tiers() {
 				b.WriteString(" " + verdict(a.plain[i]) + " |")
 			}
-			b.WriteString(" " + hardened(&a) + " |\n")
+			b.WriteString(" " + tierwise(a) + " |\n")
 		}
 	}
 	b.WriteString("\n## What is not stopped, and what to do\n\n")
@@ -89,16 +89,16 @@ func page(hand string) string {
 		var ids []string
 		for _, a := range all {
 			if a.why == why {
-				ids = append(ids, "`"+a.id+"`")
+				ids = append(ids, "~"+a.id+"~")
 			}
 		}
 		fmt.Fprintf(&b, "- %s %s\n", why, "("+strings.Join(ids, ", ")+")")
 	}
-	b.WriteString(pageHarden + keptBegin + hand + keptEnd)
-	return b.String()
+	b.WriteString(pageHarden)
+	return strings.ReplaceAll(b.String(), "~", "`") + keptBegin + hand + keptEnd
 }
 
-func hardOf(a *attack) string {
+func hardOf(a attack) string {
 	if a.hard == "" {
 		return a.plain
 	}
@@ -114,8 +114,8 @@ func verdict(outcome byte) string {
 	return "**succeeds**"
 }
 
-// hardened names the tiers on which hardening stops what succeeded, and those on which it does not.
-func hardened(a *attack) string {
+// tierwise names the tiers on which hardening stops what succeeded, and those on which it does not.
+func tierwise(a attack) string {
 	var stops, stays []string
 	for i, tier := range tiers() {
 		switch {
@@ -147,35 +147,41 @@ func whys(all []attack) (reasons []string) {
 	return reasons
 }
 
-const pageHead = `<!-- Made by ` + "`make isolation-doc`" + ` from tenantschema/attacks_*_test.go. Only the part between the leakproof markers is written by hand. -->
+// In the texts below ~ stands for a backquote.
+
+const pageHead = `<!-- ~make isolation-doc~ makes this of tenantschema/attacks_*_test.go, but for what is between the leakproof markers. -->
 
 # What each tier withstands
 
-Every tenant has a schema and a role of its own, and every statement runs in that role. That alone stops mistakes and SQL that names another tenant's tables. The
-tiers differ in what they do about SQL that was smuggled in and means harm. **Pooled** tenants share connections whose login may become any tenant of its cell: SQL
-that changes the role is that other tenant. **Sealed** ones, the default, share them as well, but every table asks whether the transaction bears the tenant's seal, which
-only the process that serves can make: a changed role reads and writes nothing. **Dedicated** ones have the seal and a login that can become nobody else, on connections
-that nobody shares. ` + "`rowhouse harden`" + ` takes functions away that only an attacker needs; it wants a superuser, and adds to every tier.
+Every tenant has a schema and a role of its own, and every statement runs in that role. That alone stops mistakes and SQL that names another
+tenant's tables. The tiers differ in what they do about SQL that was smuggled in and means harm. **Pooled** tenants share connections whose
+login may become any tenant of its cell: SQL that changes the role is that other tenant. **Sealed** ones, the default, share them as well,
+but every table asks whether the transaction bears the tenant's seal, which only the process that serves can make: a changed role reads and
+writes nothing. **Dedicated** ones have the seal and a login that can become nobody else, on connections that nobody shares.
+~rowhouse harden~ takes functions away that only an attacker needs; it wants a superuser, and adds to every tier.
 
-Below are %d attacks. CI runs each of them on each tier, before and after hardening, on PostgreSQL 15 and newer, and the build fails when one of them does something else than this page says. Each that is
-stopped has a control: the same SQL, sent by the same role in a transaction in which the superuser has taken the defence away, succeeds. So a misspelt attack
-cannot pass for a defence.
+Below are %d attacks. CI runs each of them on each tier, before and after hardening, and the build fails when one of them does something
+else than this page says; it is the same on PostgreSQL 15 and on 18. Each that is stopped has a control: the same SQL, sent by the same role
+in a transaction in which the superuser has taken the defence away, succeeds. So a misspelt attack cannot pass for a defence.
 `
 
-const pageLegend = `**F**: the attacker writes a piece of a SELECT of the tenant's own. **W**: one statement of the attacker's own. **S**: several, in one transaction; these are also tried on a
-session that has entered the tenant as a scope does and that no code of ours reads, so that what stops them is PostgreSQL and not a look at their text. (The attacks on the
-session itself are about what the engine lets survive, and are tried through it.) "Hardened" says what hardening changes.
+const pageLegend = `**F**: the attacker writes a piece of a SELECT of the tenant's own. **W**: one statement of the attacker's own.
+**S**: several, in one transaction; these are also tried on a session that has entered the tenant as a scope does and that no code of ours reads, so that what stops
+them is PostgreSQL and not a look at their text. The attacks on the session itself are about what the engine lets survive, and are tried
+through it. "Hardened" says what ~rowhouse harden~ changes.
 `
 
 const pageHarden = `
-Behind a pooler in transaction mode (` + "`database.pooler_url`" + `) the session attacks are the pooler's business: the engine closes its connection, and the pooler hands the server's session
-on all the same. Let it reset sessions: PgBouncer's ` + "`server_reset_query_always = 1`" + `. The seal names the backend and holds there too.
+Behind a pooler in transaction mode (~database.pooler_url~) the session attacks are the pooler's business: the engine closes its connection,
+and the pooler hands the server's session on all the same. Let it reset sessions: PgBouncer's ~server_reset_query_always = 1~. The seal
+names the backend and holds there too.
 
 ## Hardening
 
-` + "`rowhouse harden`" + ` prints the statements, and ` + "`rowhouse harden --apply`" + ` runs them as the superuser of ` + "`ROWHOUSE_HARDEN_URL`" + `, in the database that the URL names. They take EXECUTE on functions,
-and USAGE on PL/pgSQL (so: ` + "`DO`" + `), from PUBLIC and give it to the roles of the platform that need it. PostgreSQL keeps such grants per database; ` + "`pg_dump`" + ` carries them, a major upgrade by
-dump and restore too. Other users of the same database lose those functions as well: grant them what they need.
+~rowhouse harden~ prints the SQL; ~rowhouse harden --apply~ runs it as the superuser of ~ROWHOUSE_HARDEN_URL~, or in the server of a running
+~rowhouse up~. It takes EXECUTE on functions, and USAGE on PL/pgSQL (so: ~DO~), from PUBLIC and gives them to the roles of the platform that
+need them. That concerns one database: repeat it after a restore into a new one. Whatever else uses the database loses those functions as
+well: grant it what it needs.
 
 ## Operators and indexes behind the seal
 

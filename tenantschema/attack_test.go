@@ -60,8 +60,8 @@ type attack struct {
 
 // attacks is the whole table.
 func attacks() []attack {
-	return slices.Concat(readAttacks(), roleReadAttacks(), sealAttacks(), estimateAttacks(), writeAttacks(), ddlAttacks(), escalateAttacks(), fileAttacks(),
-		sessionAttacks(), metadataAttacks(), denialAttacks(), jobAttacks())
+	return slices.Concat(readAttacks(), roleReadAttacks(), sealAttacks(), estimateAttacks(), writeAttacks(), ddlAttacks(),
+		escalateAttacks(), fileAttacks(), sessionAttacks(), metadataAttacks(), denialAttacks(), jobAttacks())
 }
 
 func tiers() []tenantschema.Tier {
@@ -69,7 +69,7 @@ func tiers() []tenantschema.Tier {
 }
 
 // expected gives what the table says of a tier: 's' or 'o'.
-func (a *attack) expected(tier tenantschema.Tier, hard bool) byte {
+func (a attack) expected(tier tenantschema.Tier, hard bool) byte {
 	says := a.plain
 	if hard {
 		says = hardOf(a)
@@ -91,8 +91,8 @@ func TestAttackMatrix(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				f := b.field(t, tier)
-				for _, a := range attacks() {
-					t.Run(a.id, func(t *testing.T) { f.try(t, &a) }) //nolint:paralleltest // They share the tier's pair of tenants.
+				for _, a := range attacks() { // One after another: they share the tier's pair of tenants.
+					t.Run(a.id, func(t *testing.T) { f.try(t, a) })
 				}
 			})
 		}
@@ -100,11 +100,11 @@ func TestAttackMatrix(t *testing.T) {
 }
 
 // try runs an attack, and its control if it is stopped.
-func (f *field) try(t *testing.T, a *attack) {
+func (f *field) try(t *testing.T, a attack) {
 	t.Helper()
 	f.t = t
 	want, got := a.expected(f.tier, f.hard), byte('s')
-	succeeded, seen := f.attack(a)
+	succeeded, seen := f.attack(&a)
 	if succeeded {
 		got = 'o'
 	}
@@ -112,7 +112,7 @@ func (f *field) try(t *testing.T, a *attack) {
 	if succeeded || f.hard { // What hardening stops has succeeded without it.
 		return
 	}
-	succeeded, seen = f.control(a)
+	succeeded, seen = f.control(&a)
 	require.True(t, succeeded, "the control fails, so that the attack proves nothing: %s", seen)
 }
 

@@ -42,7 +42,8 @@ func metadataAttacks() []attack {
 		see("seen-schemas", fragment, "list the schemas", "{v}|", whyNames, "ooo", "x' union all select nspname, '' from pg_namespace --"),
 		see("seen-roles", fragment, "list which tenants share a cell", "{v}", whyNames, "ooo",
 			"x' union all select '', pg_get_userbyid(roleid) || ' ' || pg_get_userbyid(member) from pg_auth_members --"),
-		see("seen-rows", fragment, "read roughly how many rows a table has", "rows=123", whyNames, "ooo", "x' union all select 'rows=' || reltuples, '' "+size+" --"),
+		see("seen-rows", fragment, "read roughly how many rows a table has", "rows=123", whyNames, "ooo",
+			"x' union all select 'rows=' || reltuples, '' "+size+" --"),
 		see("seen-size", fragment, "read how large a table is", "large=true", whyNames, "sss", "x' union all select 'large=' || (pg_relation_size(c.oid) > 8192), '' "+size+" --"),
 		see("seen-writes", fragment, "read how many rows a table has been given", "live=true", whyNames, "sss",
 			"x' union all select 'live=' || (pg_stat_get_live_tuples(c.oid) > 0), '' "+size+" --"),
@@ -73,8 +74,10 @@ func denialAttacks() []attack {
 	lasting.during = gate.during
 	return []attack{
 		kill, cancel, gate, lasting,
-		deny("deny-lock-by-name", whole, "lock the victim's table by its full name", "", "sss", "", "lock table {v}.projects in access exclusive mode").dropping(granted...),
-		deny("deny-catalog-lock", whole, "lock the catalog", "", "sss", "", "lock table rowhouse.tenants in access exclusive mode").dropping(super...),
+		deny("deny-lock-by-name", whole, "lock the victim's table by its full name", "", "sss", "",
+			"lock table {v}.projects in access exclusive mode").dropping(granted...),
+		deny("deny-catalog-lock", whole, "lock the catalog", "", "sss", "",
+			"lock table rowhouse.tenants in access exclusive mode").dropping(super...),
 		deny("deny-notify", fragment, "flood the catalog's processes by pg_notify", whyNotify, "ooo", "sss", "x' union all select pg_notify('rowhouse_tenants', 'x')::text, '' --"),
 		deny("deny-notify-statement", whole, "the same by NOTIFY", whyNotify, "ooo", "ooo", "notify rowhouse_tenants, 'x'"),
 		deny("deny-busy", fragment, "keep the server busy", whyBusy, "ooo", "ooo", "x' union all select '', count(*)::text from generate_series(1, 10000) --"),

@@ -10,7 +10,8 @@ const (
 func escalateAttacks() []attack {
 	role := func(id, tries, role string) attack {
 		return attack{
-			id: id, class: "roles", strength: fragment, tries: tries, sql: []string{"x' union all select 'now ' || set_config('role', '" + role + "', true), '' --"},
+			id: id, class: "roles", strength: fragment, tries: tries,
+			sql:   []string{"x' union all select 'now ' || set_config('role', '" + role + "', true), '' --"},
 			shows: "now " + role, without: []string{"grant " + role + " to {login}"}, plain: "sss",
 		}
 	}
@@ -22,16 +23,19 @@ func escalateAttacks() []attack {
 		role("become-control", "become the role that reads the catalog and works the queue", "{control}"),
 		role("become-far", "become a tenant of another cell", "{far}"),
 		role("become-dedicated", "become a dedicated tenant", "{dedicated}").dropping("grant {dedicated} to {login}"),
-		do("session-owner", several, "SET SESSION AUTHORIZATION to the owner", nil, "set local session authorization {owner}"), // A superuser's session may.
+		do("session-owner", several, "SET SESSION AUTHORIZATION to the owner", nil, "set local session authorization {owner}"),
+		// A superuser's session may.
 		do("alter-self-super", whole, "make oneself a superuser", super, "alter role {a} superuser"),
-		do("alter-login-role", several, "give the login role CREATEROLE", []string{"alter role {login} superuser"}, "set local role none", "alter role {login} createrole"),
+		do("alter-login-role", several, "give the login role CREATEROLE", []string{"alter role {login} superuser"}, "set local role none",
+			"alter role {login} createrole"),
 		do("create-role", whole, "make a role", super, "create role evil in role {v}"),
 		do("grant-self", whole, "grant oneself the victim", super, "grant {v} to {a}"),
 		do("grant-control", several, "make the login a member of the role that works the queue", []string{"alter role {login} superuser"},
 			"set local role none", "grant {control} to {login}"),
 		do("alter-login-password", several, "change the login's password", nil, "set local role none", "alter role {login} password 'evil'").
 			open("ooo", "ooo", whyOwnLogin),
-		do("alter-login-defaults", several, "change the login's defaults", nil, "set local role none", "alter role {login} set default_transaction_read_only = on").
+		do("alter-login-defaults", several, "change the login's defaults", nil, "set local role none",
+			"alter role {login} set default_transaction_read_only = on").
 			open("ooo", "ooo", whyOwnLogin),
 		do("grant-login", several, "let a tenant of another cell become the own login, and so its tenants", []string{"alter role {login} superuser"},
 			"set local role none", "grant {login} to {far}"),

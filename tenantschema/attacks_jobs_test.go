@@ -11,15 +11,18 @@ func jobAttacks() []attack {
 	const claim = "set local rowhouse.tenant = '{vid}'"
 	job := func(id, tries string, without []string, sql ...string) attack {
 		return attack{
-			id: id, class: "jobs", strength: several, tries: tries, sql: append([]string{"set local role {enqueue}"}, sql...), without: without, done: true, plain: "sss",
+			id: id, class: "jobs", strength: several, tries: tries, sql: append([]string{"set local role {enqueue}"}, sql...), without: without,
+			done: true, plain: "sss",
 		}
 	}
 	open := []string{"alter table river.river_job disable row level security"}
 	seed := "insert into river.river_job (args, kind, max_attempts, metadata) values ('{}', 'note', 1, jsonb_build_object('tenant', '{vid}', 'note', '{marker}'))"
 	powerful := []string{"alter role {enqueue} superuser"}
 	return []attack{
-		job("jobs-read", "read the victim's jobs", append([]string{seed}, open...), claim, "select metadata::text from river.river_job").shown("{marker}"),
-		job("jobs-read-all", "read all jobs, naming no tenant", append([]string{seed}, open...), "select metadata::text from river.river_job").shown("{marker}"),
+		job("jobs-read", "read the victim's jobs", append([]string{seed}, open...), claim,
+			"select metadata::text from river.river_job").shown("{marker}"),
+		job("jobs-read-all", "read all jobs, naming no tenant", append([]string{seed}, open...),
+			"select metadata::text from river.river_job").shown("{marker}"),
 		job("jobs-insert", "enqueue a job for the victim", open, claim, jobColumns+") values ('{}', 'note', 1, '{\"tenant\": \"{vid}\"}')"),
 		job("jobs-disguise", "enqueue a job for oneself that names the victim as well", open, "set local rowhouse.tenant = '{aid}'",
 			jobColumns+") values ('{}', 'note', 1, '{\"tenant\": \"{aid}\", \"tenant\": \"{vid}\"}')"),
@@ -29,14 +32,18 @@ func jobAttacks() []attack {
 		job("jobs-leader", "become the leader of River's processes", powerful, "delete from river.river_leader"),
 		job("jobs-number", "set the sequence back, so that everybody's jobs fail", powerful, "select setval('river.river_job_id_seq', 1)"),
 		job("jobs-squat", "take a number that the sequence has yet to give, so that somebody's job fails", []string{"alter table river.river_job disable row level security"},
-			"set local rowhouse.tenant = '{aid}'", jobColumns+", id) values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}', nextval('river.river_job_id_seq') + 1)"),
+			"set local rowhouse.tenant = '{aid}'",
+			jobColumns+", id) values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}', nextval('river.river_job_id_seq') + 1)"),
 		job("jobs-own", "enqueue a job of any kind for oneself", nil, "set local rowhouse.tenant = '{aid}'",
 			jobColumns+") values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}')").open("ooo", "ooo", whyOwnJobs),
-		job("jobs-pace", "read from the sequence how many jobs everybody enqueues", nil, "select nextval('river.river_job_id_seq')").open("ooo", "ooo", whyPace),
+		job("jobs-pace", "read from the sequence how many jobs everybody enqueues", nil, "select nextval('river.river_job_id_seq')").open("ooo",
+			"ooo", whyPace),
 		{
-			id: "jobs-as-tenant", class: "jobs", strength: whole, tries: "read jobs in one's own role", sql: []string{"select metadata::text from river.river_job"},
-			without: []string{seed, "alter table river.river_job disable row level security", "grant usage on schema river to {a}", "grant select on river.river_job to {a}"},
-			plain:   "sss",
+			id: "jobs-as-tenant", class: "jobs", strength: whole, tries: "read jobs in one's own role",
+			sql: []string{"select metadata::text from river.river_job"},
+			without: []string{seed, "alter table river.river_job disable row level security", "grant usage on schema river to {a}",
+				"grant select on river.river_job to {a}"},
+			plain: "sss",
 		},
 	}
 }

@@ -34,7 +34,8 @@ func readAttacks() []attack {
 		return attack{id: id, class: "read", strength: s, tries: tries, sql: []string{sql}, without: without, plain: "sss"}
 	}
 	return []attack{
-		read("read-union", fragment, "append the victim's table, by its full name, to a query", "x' union all select id::text, name from {v}.projects --", granted...),
+		read("read-union", fragment, "append the victim's table, by its full name, to a query",
+			"x' union all select id::text, name from {v}.projects --", granted...),
 		read("read-blind", fragment, "have the own rows tell, by coming or not, what the victim's table holds",
 			"x' or exists (select from {v}.projects where name ~ '^c') --", granted...).showing("mine|"),
 		read("read-xml", fragment, "read the victim's table through a function that runs a query given as text",
@@ -45,7 +46,8 @@ func readAttacks() []attack {
 		read("read-view", whole, "read a view of the victim's, which reads as its owner", "select name from {v}.project_names",
 			"create or replace view {v}.project_names as select id, name from {v}.projects", "grant usage on schema {v} to {a}",
 			"grant select on {v}.project_names to {a}"),
-		read("read-path", several, "put the victim's schema on the search path", "select name from projects", granted...).first("set local search_path = {v}"),
+		read("read-path", several, "put the victim's schema on the search path", "select name from projects",
+			granted...).first("set local search_path = {v}"),
 		read("read-versions", whole, "read the migrations' table of one's own schema", "select version_id from goose_db_version",
 			"grant select on {a}.goose_db_version to {a}").doing(),
 		read("read-catalog", whole, "read the list of all tenants", "select slug from rowhouse.tenants", "grant usage on schema rowhouse to {a}",
@@ -115,7 +117,8 @@ func roleReadAttacks() []attack {
 			"do $$ begin set local role {v}; raise exception '%', (select string_agg(name, ' ') from {v}.projects); end $$"),
 		read("role-two", several, "set_config, then a SELECT", "sss", "select "+become, "select name from {v}.projects"),
 		read("role-set-local", several, "SET LOCAL ROLE, then a SELECT", "oss", "set local role {v}", "select name from {v}.projects"),
-		read("role-set-quoted", several, `SET LOCAL "role", which a text guard may not know`, "oss", `set local "role" = '{v}'`, "select name from {v}.projects"),
+		read("role-set-quoted", several, `SET LOCAL "role", which a text guard may not know`, "oss", `set local "role" = '{v}'`,
+			"select name from {v}.projects"),
 		read("role-set-session", several, "SET ROLE for the session", "oss", "set role {v}", "select name from {v}.projects"),
 		read("role-comment", several, "hide the SET behind a comment that a text guard reads otherwise than the server", "oss",
 			"--\rset role {v}", "select name from {v}.projects"),

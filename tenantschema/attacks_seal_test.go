@@ -9,9 +9,11 @@ const (
 	becomeVictim = "set local role {v}"
 	readVictim   = "select name from {v}.projects"
 	// forgery makes a seal of the victim's schema for this backend, with the secret at hand.
-	forgery = `select set_config('rowhouse.seal', '{key}.' || e || '.' || encode(sha256(o || sha256(i || convert_to('{v}|' || pg_backend_pid() || '|' || e, 'UTF8'))), 'hex'), true)
-		from (select extract(epoch from now() + '1 minute')::bigint::text as e) t,
-		(select string_agg(set_byte('\x00', 0, get_byte(k, n) # 54), '' order by n) as i, string_agg(set_byte('\x00', 0, get_byte(k, n) # 92), '' order by n) as o
+	forgery = `select set_config('rowhouse.seal', '{key}.' || e || '.' || encode(sha256(o ||
+			sha256(i || convert_to('{v}|' || pg_backend_pid() || '|' || e, 'UTF8'))), 'hex'), true)
+		from (select extract(epoch from now() + '1 minute')::bigint::text as e) t, (
+			select string_agg(set_byte('\x00', 0, get_byte(k, n) # 54), '' order by n) as i,
+				string_agg(set_byte('\x00', 0, get_byte(k, n) # 92), '' order by n) as o
 			from (select decode(rpad('{secret}', 128, '0'), 'hex') as k) s, generate_series(0, 63) n) pads`
 )
 
@@ -43,17 +45,20 @@ func sealAttacks() []attack {
 		withSeal(forge("seal-stolen", "bear a seal of the victim's that was seen on another backend", "set local rowhouse.seal = '{stolen}'")),
 		withSeal(forge("seal-expired", "bear the victim's own seal of this backend, a second too late", "set local rowhouse.seal = '{expired}'")),
 		{
-			id: "seal-keys", class: "seal", strength: whole, tries: "read the keys", sql: []string{"select id from seal.keys"}, done: true, plain: "sss",
+			id: "seal-keys", class: "seal", strength: whole, tries: "read the keys", sql: []string{"select id from seal.keys"}, done: true,
+			plain:   "sss",
 			without: []string{"grant usage on schema seal to {a}", "grant select on seal.keys to {a}"},
 		},
 		{
-			id: "seal-oracle", class: "seal", strength: whole, tries: "call the seal's function to try guesses", sql: []string{"select seal.sealed('{v}')"},
+			id: "seal-oracle", class: "seal", strength: whole, tries: "call the seal's function to try guesses",
+			sql:   []string{"select seal.sealed('{v}')"},
 			shows: "does not bear the seal", without: []string{"grant usage on schema seal to {a}"}, plain: "sss",
 		},
 		owned("seal-new-function", "replace the seal's function",
 			"create or replace function seal.sealed(schema text) returns boolean language sql as 'select true'").doing(),
 		owned("seal-drop-policy", "drop the policy as the victim", "set local role {v}", "drop policy seal on {v}.projects").doing().
-			dropping("grant {v} to {login}", "alter role {v} superuser", "drop policy if exists seal on {v}.projects", "create policy seal on {v}.projects using (true)"),
+			dropping("grant {v} to {login}", "alter role {v} superuser", "drop policy if exists seal on {v}.projects",
+				"create policy seal on {v}.projects using (true)"),
 		owned("seal-add-policy", "add a policy that lets everybody in, as the victim", "set local role {v}",
 			"create policy mine on {v}.projects using (true)").doing().victimSuper(),
 		owned("seal-disable", "switch row level security off for the victim's table, as the victim", "set local role {v}",

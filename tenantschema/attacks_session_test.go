@@ -27,10 +27,11 @@ func sessionAttacks() []attack {
 			},
 		}
 	}
-	const trojan = `prepare rh_enter (text, text) as select U&"set\005fconfig"('role', '{a}', true), U&"set\005fconfig"('search_path', '{a}', true), ` +
-		`U&"set\005fconfig"('rowhouse.seal', $2, true)`
+	const trojan = `prepare rh_enter (text, text) as select U&"set\005fconfig"('role', '{a}', true), ` +
+		`U&"set\005fconfig"('search_path', '{a}', true), U&"set\005fconfig"('rowhouse.seal', $2, true)`
 	return []attack{
-		residue("left-setting", whole, "set something for the session, by set_config", "evil", readResidue, "select set_config('rowhouse.residue', 'evil', false)"),
+		residue("left-setting", whole, "set something for the session, by set_config", "evil", readResidue,
+			"select set_config('rowhouse.residue', 'evil', false)"),
 		residue("left-unicode", whole, "the same under a name that a text guard may not find", "evil", readResidue, "select "+hiddenSetting),
 		residue("left-xml", whole, "the same in a text that a function runs", "evil", readResidue,
 			"select query_to_xml('select set' || '_config(''rowhouse.residue'', ''evil'', false)', true, false, '')::text"),
@@ -42,7 +43,8 @@ func sessionAttacks() []attack {
 			"or leaves its seal", "{a}", currentUser, "--\rdeallocate rh_enter", "--\r"+trojan),
 		residue("left-trojan-do", several, "the same in a DO block", "{a}", currentUser,
 			"do $$ begin execute 'deallocate rh_enter'; execute '"+strings.ReplaceAll(trojan, "'", "''")+"'; end $$"),
-		residue("left-listen", whole, "LISTEN on the session", "evil", "select coalesce(min(c), '') from pg_listening_channels() c", "do $$ begin listen evil; end $$"),
+		residue("left-listen", whole, "LISTEN on the session", "evil", "select coalesce(min(c), '') from pg_listening_channels() c",
+			"do $$ begin listen evil; end $$"),
 		residue("left-lock", whole, "keep an advisory lock", "true", "select (count(*) > 0)::text from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()",
 			`select U&"pg\005fadvisory\005flock"(4711)::text`),
 		residue("left-cursor", whole, "leave a cursor WITH HOLD", "evil", "select coalesce(min(name), '') from pg_cursors where name <> ''",
@@ -75,8 +77,7 @@ func (f *field) left(sql []string, look string, defended bool) (found string) {
 	}
 	defer run("rollback", "discard all", "set lock_timeout = '5s'")
 	run("prepare rh_enter (text, text) as select set_config('role', $1, true), set_config('search_path', $1, true), set_config('rowhouse.seal', $2, true)")
-	run("begin", "set local session authorization "+f.login)
-	f.enter(f.admin)
+	run("begin", "set local session authorization "+f.login, f.entry(pg.PID()))
 	for _, s := range sql {
 		run(f.fill(s))
 	}

@@ -29,7 +29,8 @@ func writeAttacks() []attack {
 		write("write-with", whole, "update it in a WITH of one's own SELECT", granted,
 			"with w as (update {v}.projects set name = 'defaced' returning id) select count(*) from w"),
 		{
-			id: "write-semicolon", class: "write", strength: fragment, tries: "end the statement by a semicolon and begin another", plain: "sss", custom: semicolon,
+			id: "write-semicolon", class: "write", strength: fragment, tries: "end the statement by a semicolon and begin another", plain: "sss",
+			custom: semicolon,
 		},
 		become("write-role-insert", "insert as the victim", insertAs),
 		become("write-role-update", "update as the victim", "update {v}.projects set name = 'defaced' where name = 'ordinary'").shown("UPDATE 61"),
@@ -53,9 +54,11 @@ func ddlAttacks() []attack {
 		return attack{id: id, class: "objects", strength: whole, tries: tries, sql: []string{sql}, without: without, done: true, plain: "sss"}
 	}
 	return []attack{
-		ddl("object-temp", "shadow a table by a temporary one", "create temporary table projects (id int)", "grant temporary on database {db} to {a}"),
+		ddl("object-temp", "shadow a table by a temporary one", "create temporary table projects (id int)",
+			"grant temporary on database {db} to {a}"),
 		ddl("object-schema", "make a schema", "create schema evil", "grant create on database {db} to {a}"),
-		ddl("object-extension", "make an extension", "create extension citext with schema {a}", "grant create on database {db} to {a}", "grant create on schema {a} to {a}"),
+		ddl("object-extension", "make an extension", "create extension citext with schema {a}", "grant create on database {db} to {a}",
+			"grant create on schema {a} to {a}"),
 		ddl("object-table", "make a table in one's own schema", "create table {a}.evil (id int)", "grant create on schema {a} to {a}"),
 		ddl("object-public", "make a table in schema public", "create table public.projects (id int)", "grant usage, create on schema public to {a}"),
 		ddl("object-function", "make a function in one's own schema, to be called as somebody else",
@@ -82,9 +85,8 @@ func semicolon(t *testing.T, f *field, defended bool) bool {
 		return false
 	}
 	pg := f.admin.PgConn()
-	_, err := pg.Exec(ctx, "begin").ReadAll()
+	_, err := pg.Exec(ctx, "begin; "+f.entry(pg.PID())).ReadAll()
 	require.NoError(t, err)
-	f.enter(f.admin)
 	_, err = pg.Exec(ctx, sql).ReadAll()
 	require.NoError(t, err)
 	_, err = pg.Exec(ctx, "rollback").ReadAll()

@@ -104,7 +104,8 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 		name, sql string
 		sd        **pgconn.StatementDescription
 	}{
-		{"rh_enter", sqlEnter, &c.enter}, {"rh_none", sqlNone, &c.none}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back}, {"rh_locks", sqlLocks, &c.locks},
+		{"rh_enter", sqlEnter, &c.enter}, {"rh_locks", sqlLocks, &c.locks},
+		{"rh_none", sqlNone, &c.none}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back},
 	}
 	pipeline := c.pg.PgConn().StartPipeline(ctx) // One round trip: a connection is opened while somebody waits for it.
 	pipeline.SendQueryParams(sqlHello, nil, nil, nil, nil)

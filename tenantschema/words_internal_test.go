@@ -33,7 +33,7 @@ func TestInspect(t *testing.T) {
 		"do $$begin end$$": "lasting", "call f()": "lasting",
 		"--x\rset role none": "refused", "--\r\nprepare x as select 1": "refused", "-- set role none": "plain",
 		`set local "role" = 'x'`: "refused", `set local U&"rol\0065" = 'x'`: "refused",
-		`select U&"set\005fconfig"('a', 'b', false)`: "lasting", "select query_to_xml('select 1', true, true, '')": "lasting",
+		`select U&"set\005fconfig"('a', 'b', false)`: "lasting", "select query_to_xml('select 1', true, false, '')": "lasting",
 		"select 1 from ts_stat('select 1')": "lasting",
 	} {
 		lasting, err := inspect(sql)
@@ -47,10 +47,12 @@ func TestInspect(t *testing.T) {
 
 func TestLastingTag(t *testing.T) {
 	t.Parallel()
-	for _, tag := range []string{"", "SELECT 1", "INSERT 0 1", "UPDATE 0", "DELETE 3", "MERGE 2", "EXPLAIN", "SHOW", "LOCK TABLE", "SET CONSTRAINTS"} {
+	for _, tag := range []string{"", "SELECT 1", "INSERT 0 1", "UPDATE 0", "DELETE 3", "MERGE 2", "EXPLAIN", "SHOW", "LOCK TABLE",
+		"SET CONSTRAINTS"} {
 		require.False(t, lastingTag(tag, "set constraints all deferred"), tag)
 	}
-	for _, tag := range []string{"SET", "RESET", "PREPARE", "DEALLOCATE", "DEALLOCATE ALL", "DO", "CALL", "LISTEN", "DECLARE CURSOR", "DISCARD ALL", "CREATE TABLE"} {
+	for _, tag := range []string{"SET", "RESET", "PREPARE", "DEALLOCATE", "DEALLOCATE ALL", "DO", "CALL", "LISTEN", "DECLARE CURSOR", "DISCARD ALL",
+		"CREATE TABLE"} {
 		require.True(t, lastingTag(tag, "select 1"), tag)
 	}
 }
