@@ -297,6 +297,7 @@ func TestTier_Dedicated(t *testing.T) {
 	_, login = who(t, d.Engine.Tenant(acme.Engine()))
 	require.Equal(t, d.Logins.Cell(1), login)
 	var exists bool
-	require.NoError(t, d.Owner.QueryRow(ctx, "select exists (select from pg_roles where rolname = $1)", d.Logins.Dedicated(acme.Schema)).Scan(&exists))
+	const there = "select exists (select from pg_roles where rolname = $1)"
+	require.NoError(t, d.Owner.QueryRow(ctx, there, d.Logins.Dedicated(acme.Schema)).Scan(&exists))
 	require.False(t, exists)
 }

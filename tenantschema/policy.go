@@ -39,7 +39,8 @@ func sealedPolicy(name Name) string {
 func relations(ctx context.Context, tx pgx.Tx, name Name) ([]relation, error) {
 	rows, err := tx.Query(ctx, `select c.relname::text, c.relkind = 'v', c.relkind = 'm', c.relrowsecurity,
 			(select pg_catalog.pg_get_expr(p.polqual, p.polrelid) from pg_catalog.pg_policy p
-				where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null and p.polroles = '{0}'),
+				where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null
+					and p.polroles = '{0}'),
 			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive),
 			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> $4),
 			case when c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}' or c.reloptions @> '{security_invoker=on}', false)

@@ -209,10 +209,11 @@ func TestPooler_FailuresKeepTheConnection(t *testing.T) {
 	through, err := d.Logins.ThroughPooler(d.Pooler(pgtest.PoolerOptions{Size: 1}))
 	require.NoError(t, err)
 	var opened atomic.Int64
-	db, err := tenantschema.Open(d.EngineConfig(tenantschema.Config{Pooler: true, MaxConns: 1, Connect: func(l tenantschema.Login) (*pgx.ConnConfig, error) {
+	connect := func(l tenantschema.Login) (*pgx.ConnConfig, error) {
 		opened.Add(1)
 		return through.Engine(l)
-	}}))
+	}
+	db, err := tenantschema.Open(d.EngineConfig(tenantschema.Config{Pooler: true, MaxConns: 1, Connect: connect}))
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
 	scope := db.Tenant(d.Tenant("acme").Engine())

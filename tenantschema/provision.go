@@ -102,7 +102,8 @@ type Spec struct {
 // true. done says that the schema is complete; otherwise files that run outside transactions are still to come.
 type Record func(ctx context.Context, tx pgx.Tx, version int64, done bool) error
 
-// Create makes the role and the schema, applies all migrations, seals the tables if they are to be, and grants the role its rights. Everything happens in one transaction, together with begin (which may be nil) before and record after it, unless a
+// Create makes the role and the schema, applies all migrations, seals the tables if they are to be, and grants the role its rights. Everything
+// happens in one transaction, together with begin (which may be nil) before and record after it, unless a
 // migration is marked NO TRANSACTION: then each stretch of files is a transaction of its own.
 //
 // Create may be repeated after a failure or crash at any point and takes up the work where it stands. Two at once take turns.

@@ -46,7 +46,7 @@ func (s Scope) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, er
 	}
 	finished := false
 	defer l.releaseUnless(&finished)
-	rows, err := l.query(ctx, entering(), sql, args, true)
+	rows, err := l.query(ctx, entering(), sql, args, true) //nolint:sqlclosecheck // The caller closes them.
 	finished = true
 	return rows, err
 }

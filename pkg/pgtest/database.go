@@ -78,7 +78,8 @@ func drop(ctx context.Context, server, db, name string) error {
 	})
 }
 
-// tenantRoles gives the roles of a database's tenants, which are named as their schemas, and those of their own logins. A test may have dropped its database, or closed
+// tenantRoles gives the roles of a database's tenants, which are named as their schemas, and those of their own logins. A test may have
+// dropped its database, or closed
 // it to us: then they stay.
 func tenantRoles(ctx context.Context, db string) []string {
 	var roles []string

@@ -32,7 +32,8 @@ type Logins struct {
 // minSecret is the least length of the login secret in bytes.
 const minSecret = 32
 
-// NewLogins checks what it is given. database is a URL that names host, port, database and TLS; its user and password are the owner's and may be absent
+// NewLogins checks what it is given. database is a URL that names host, port, database and TLS; its user and password are the owner's and may
+// be absent
 // in a process that needs no owner. secret may be empty in a process that only needs the owner's connection and sets no passwords.
 func NewLogins(database, secret, prefix string) (*Logins, error) {
 	if _, err := pgx.ParseConfig(database); err != nil {

@@ -28,9 +28,11 @@ func ParseTier(s string) (tenantschema.Tier, error) {
 		}
 	}
 	if s == "database" {
-		return "", apperr.New(apperr.Invalid, "the tier \"database\" is not there yet: the strongest is dedicated").WithField("tier", "is not there yet")
+		return "", apperr.New(apperr.Invalid, "the tier \"database\" is not there yet: the strongest is dedicated").
+			WithField("tier", "is not there yet")
 	}
-	return "", apperr.New(apperr.Invalid, "the tier must be one of %v, not %q", Tiers(), s).WithField("tier", fmt.Sprintf("must be one of %v", Tiers()))
+	return "", apperr.New(apperr.Invalid, "the tier must be one of %v, not %q", Tiers(), s).
+		WithField("tier", fmt.Sprintf("must be one of %v", Tiers()))
 }
 
 type execer interface {
