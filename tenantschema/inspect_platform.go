@@ -41,7 +41,7 @@ func sharedChecks() []check {
 				format('revoke %s on routine %s from %s', ` + granted + `, p.oid::regprocedure, ` + grantee + `)
 			from pg_namespace n join pg_proc p on p.pronamespace = n.oid,
 				aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a left join pg_roles r on r.oid = a.grantee
-			where ` + closed + ` and p.oid <> coalesce(to_regprocedure('seal.sealed(text)'), 0) and ` + foreign + `
+			where ` + closed + ` and p.oid not in ` + sealFunctions + ` and ` + foreign + `
 				and ` + notExtension(`'pg_catalog.pg_proc'::regclass`, `p.oid`) + `
 			group by p.oid, a.grantee, a.is_grantable, r.rolname`},
 		{true, `select 'owner', '', x.object, 'is owned by ' || pg_get_userbyid(x.owner), 'give it to ' || @owner

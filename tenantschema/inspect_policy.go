@@ -1,6 +1,9 @@
 package tenantschema
 
-// The checks of the seal: its function, its keys, its policies and the gates of views.
+// The checks of the seal: its functions, its keys, its policies and the gates of views.
+
+// sealFunctions are the functions that tenants' policies and views call.
+const sealFunctions = `(coalesce(to_regprocedure('seal.sealed(text)'), 0), coalesce(to_regprocedure('seal.planned(text)'), 0))`
 
 func policyChecks() []check {
 	return []check{
@@ -21,13 +24,14 @@ func policyChecks() []check {
 				from sealed s join pg_class c on c.relnamespace = s.oid join pg_policy p on p.polrelid = c.oid
 				where p.polname = '` + policySeal + `'
 			), forms as materialized (
-				select distinct on (form) form, pg_get_expr(polqual, polrelid) = '( SELECT seal.sealed(''' || nspname || '''::text) AS sealed)' as good
+				select distinct on (form) form, pg_get_expr(polqual, polrelid) =
+					'(( SELECT seal.sealed(''' || nspname || '''::text) AS sealed) AND seal.planned(''' || nspname || '''::text))' as good
 				from policies order by form
 			)
 			select 'policy', n.nspname::text, ` + relationName + `,
 				case when p.oid is null then 'has no policy "` + policySeal + `"' else 'its policy "` + policySeal + `" is not the one that the seal makes' end,
 				format(case when p.oid is null then '' else 'drop policy ` + policySeal + ` on %1$I.%2$I; ' end ||
-					'create policy ` + policySeal + ` on %1$I.%2$I as restrictive using ((select seal.sealed(%1$L)))', n.nspname, c.relname)
+					'create policy ` + policySeal + ` on %1$I.%2$I as restrictive using ((select seal.sealed(%1$L)) and seal.planned(%1$L))', n.nspname, c.relname)
 			from sealed n join pg_class c on c.relnamespace = n.oid left join policies p on p.polrelid = c.oid left join forms f on f.form = p.form
 			where c.relkind in ('r', 'p') and c.relname <> @goose
 				and not coalesce(f.good and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null and p.polroles = '{0}', false)`},
@@ -39,7 +43,8 @@ func policyChecks() []check {
 			from pg_namespace n join pg_class c on c.relnamespace = n.oid join pg_rewrite w on w.ev_class = c.oid and w.rulename = '_RETURN'
 			where n.nspname = any(@sealed::text[]::name[]) and c.relkind = 'v'
 				and not coalesce(c.reloptions && array['security_invoker=true', 'security_invoker=on', 'security_invoker=1', 'security_invoker=yes'], false)
-				and not (pg_get_viewdef(c.oid) ~ ('\) q\s+WHERE \( SELECT seal\.sealed\(''' || n.nspname || '''::text\) AS sealed\);$')
+				and not (pg_get_viewdef(c.oid) ~ ('\) q,\s+\( SELECT\s+OFFSET 0\) gate\s+WHERE \( SELECT seal\.sealed\(''' || n.nspname ||
+					'''::text\) AS sealed\) AND seal\.planned\(''' || n.nspname || '''::text\);$')
 					and substring(w.ev_action::text from '.*:setOperations (..)') = '<>')`},
 
 		// Of the queue's table, which all tenants share, each transaction sees its own tenant's rows.
@@ -60,20 +65,21 @@ func policyChecks() []check {
 					or coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'seal.sealed(') !~ 'seal\.sealed\('
 					or p.polqual is null and p.polwithcheck is null)`},
 
-		{true, `select 'seal', '', 'function seal.sealed(text)', x.problem, 'rowhouse migrate up'
-			from (select null) one left join pg_namespace n on n.nspname = 'seal' left join pg_proc p on p.pronamespace = n.oid and p.proname = 'sealed',
+		{true, `select 'seal', '', 'function seal.' || one.name || '(text)', x.problem, 'rowhouse migrate up'
+			from (values ('sealed'::name, @body::text, 's'::"char"), ('planned', '` + plannedBody + `', 'i')) one (name, body, volatility)
+			left join pg_namespace n on n.nspname = 'seal' left join pg_proc p on p.pronamespace = n.oid and p.proname = one.name,
 				lateral (values
 				(p.oid is null, 'does not exist'),
-				(p.prosrc <> @body::text, 'is not the function that this program makes'),
+				(p.prosrc <> one.body, 'is not the function that this program makes'),
 				(p.prolang <> (select oid from pg_language where lanname = 'plpgsql') or p.prokind <> 'f' or p.prorettype <> 'boolean'::regtype
 					or p.proargtypes <> '25'::oidvector, 'is not the kind of function that this program makes'),
-				(not p.prosecdef or p.provolatile <> 's' or p.proparallel <> 'r' or p.proisstrict
+				(not p.prosecdef or p.provolatile <> one.volatility or p.proparallel <> 'r' or p.proisstrict
 					or p.proconfig is distinct from array['search_path=pg_catalog'], 'has other attributes than this program gives it'),
 				(p.proowner <> (select oid from pg_roles where rolname = @owner::name), 'is owned by ' || pg_get_userbyid(p.proowner))
 				) x (wrong, problem)
 			where x.wrong`},
 		{true, `select 'seal', '', 'function ' || p.oid::regprocedure, 'stands in the schema seal, where nothing else should', 'drop it'
-			from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'seal' and p.proname <> 'sealed'`},
+			from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = 'seal' and p.proname not in ('sealed', 'planned')`},
 		{true, `select 'seal', '', ` + relationName + `, 'stands in the schema seal, where nothing else should', 'drop it'
 			from pg_class c join pg_namespace n on n.oid = c.relnamespace
 			where n.nspname = 'seal' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and c.relname <> 'keys'`},

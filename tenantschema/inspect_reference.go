@@ -37,7 +37,7 @@ func referenceChecks() []check {
 			where (fn.nspname = any(@schemas::text[]::name[]) or tn.nspname = any(@schemas::text[]::name[])) and (
 				tn.nspname ~ ` + tenantSchema + `
 				or d.refclassid = 'pg_catalog.pg_class'::regclass and tn.nspname not in ('pg_catalog', 'information_schema')
-				or tn.nspname = any(@platform::text[]::name[]) and d.refobjid <> coalesce(to_regprocedure('seal.sealed(text)'), 0))`},
+				or tn.nspname = any(@platform::text[]::name[]) and d.refobjid not in ` + sealFunctions + `)`},
 
 		{true, `select 'trigger', n.nspname::text, 'trigger ' || t.tgname || ' on ' || n.nspname || '.' || c.relname,
 				'calls ' || p.oid::regprocedure || ', which stands outside the tenant''s schema',
@@ -52,7 +52,7 @@ func referenceChecks() []check {
 				format('alter routine %s security invoker', p.oid::regprocedure)
 			from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 			where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema')
-				and p.oid <> coalesce(to_regprocedure('seal.sealed(text)'), 0)
+				and p.oid not in ` + sealFunctions + `
 				and (n.nspname !~ ` + tenantSchema + ` or ` + inspected + ` or n.nspname <> all(@known::text[]::name[]))`},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -198,4 +199,27 @@ func TestPooler_Residue(t *testing.T) {
 	require.NoError(t, d.Owner.QueryRow(t.Context(), "select count(*) from pg_stat_activity where usename = $1 and xact_start is not null and datname = current_database()",
 		d.Logins.Cell(1)).Scan(&open))
 	require.Zero(t, open)
+}
+
+// What fails is rolled back and costs no connection; only what was cut off in the middle does.
+func TestPooler_FailuresKeepTheConnection(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := pgtest.New(t)
+	through, err := d.Logins.ThroughPooler(d.Pooler(pgtest.PoolerOptions{Size: 1}))
+	require.NoError(t, err)
+	var opened atomic.Int64
+	db, err := tenantschema.Open(d.EngineConfig(tenantschema.Config{Pooler: true, MaxConns: 1, Connect: func(l tenantschema.Login) (*pgx.ConnConfig, error) {
+		opened.Add(1)
+		return through.Engine(l)
+	}}))
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	scope := db.Tenant(d.Tenant("acme").Engine())
+	for _, sql := range []string{"select 1/0", "selekt", "reset all", "select set_config('work_mem', '77MB', false)", "select $1::int", "select 1"} {
+		for _, way := range ways() {
+			_ = way.send(ctx, scope, sql) // What counts is what it costs.
+		}
+	}
+	require.EqualValues(t, 1, opened.Load())
 }

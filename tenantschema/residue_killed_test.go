@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -71,20 +72,11 @@ func (s *street) killedAtWork(_ *rapid.T, o *occupant) error {
 		_, err := o.scope.Exec(ctx, "insert into projects (id, name) select gen_random_uuid(), 'killed' from (select pg_sleep(60)) s")
 		ended <- err
 	}()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-		var working bool
+	require.Eventually(s.t, func() (working bool) {
 		err := s.admin.QueryRow(ctx, `select exists (select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'
 			and query like '%''killed''%')`).Scan(&working)
-		if err != nil {
-			return err
-		}
-		if working {
-			break
-		}
-		if time.Now().After(deadline) {
-			return errors.New("the statement does not begin")
-		}
-	}
+		return err == nil && working
+	}, 20*time.Second, time.Millisecond)
 	if err := s.kill(); err != nil {
 		return err
 	}

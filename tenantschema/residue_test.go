@@ -50,7 +50,8 @@ type watcher struct {
 func newWatcher(t *testing.T, d *pgtest.DB, db *tenantschema.DB) *watcher {
 	t.Helper()
 	w := &watcher{}
-	require.NoError(t, db.Tenant(d.Tenant("watcher").Engine()).QueryRow(t.Context(), "select array_agg(name || '=' || setting) "+settings).Scan(&w.fresh))
+	scope := db.Tenant(d.Tenant("watcher").Engine())
+	require.NoError(t, scope.QueryRow(t.Context(), "select array_agg(name || '=' || setting) "+settings).Scan(&w.fresh))
 	admin, err := pgx.Connect(t.Context(), d.AdminURL)
 	require.NoError(t, err)
 	defer admin.Close(t.Context()) //nolint:errcheck // Only used here.
@@ -83,25 +84,28 @@ func hostile() map[string][]string {
 	return map[string][]string{
 		"role": {
 			"set role none", "set session role none", "reset role", "select set_config('role', 'none', false)", do("set role none"),
-			`set local "role" to none`, "select query_to_xml($$select set_config('role', 'none', false)$$, true, true, '')",
+			`set local "role" to none`, "select query_to_xml($$select set_config('role', 'none', false)$$, false, true, '')",
 		},
 		"search_path": {
-			"set search_path to pg_catalog", "reset search_path", "select set_config('search_path', 'pg_catalog', false)", do("set search_path to pg_catalog"),
+			"set search_path to pg_catalog", "reset search_path",
+			"select set_config('search_path', 'pg_catalog', false)", do("set search_path to pg_catalog"),
 			`select U&"set\005fconfig"('search_path', 'pg_catalog', false)`, `set local "search_path" to pg_catalog`,
 		},
 		"session authorization": {"set session authorization default", "reset session authorization", do("set session authorization default")},
 		"seal":                  {"set rowhouse.seal to 'x'", "select set_config('rowhouse.seal', 'x', false)", "set local rowhouse.seal to 'x'"},
 		"tenant":                {"select set_config('rowhouse.tenant', 'x', false)", "set local rowhouse.tenant to 'x'"},
 		"setting": {
-			"set statement_timeout to 77777", "set session characteristics as transaction read only", "set time zone 'Asia/Tokyo'", "set names 'latin1'",
+			"set statement_timeout to 77777", "set session characteristics as transaction read only", "set time zone 'Asia/Tokyo'",
+			"set names 'latin1'",
 			"select set_config('statement_timeout', '77777', false)", "select pg_catalog.SET_CONFIG('DateStyle', 'German', false)",
 			`select U&"set\005fconfig"('default_transaction_read_only', 'on', false)`,
 			`select u&"!0073et_config" UESCAPE '!'('default_transaction_read_only', 'on', false)`,
-			"select query_to_xml('select set_' || 'config(''default_transaction_read_only'', ''on'', false)', true, true, '')",
-			"select query_to_xmlschema('select set_' || 'config(''work_mem'', ''77MB'', false)', true, true, '')",
+			"select query_to_xml('select set_' || 'config(''default_transaction_read_only'', ''on'', false)', false, true, '')",
+			"select query_to_xmlschema('select set_' || 'config(''work_mem'', ''77MB'', false)', false, true, '')",
 			"select ndoc from ts_stat('select to_tsvector(set_' || 'config(''work_mem'', ''77MB'', false))')",
 			"select ts_rewrite('a'::tsquery, 'select ''a''::tsquery, plainto_tsquery(set_' || 'config(''work_mem'', ''77MB'', false))')",
-			do("set row_security to off"), do("perform set_config('enable_seqscan', 'off', false)"), do("set default_transaction_isolation to serializable"),
+			do("set row_security to off"), do("perform set_config('enable_seqscan', 'off', false)"),
+			do("set default_transaction_isolation to serializable"),
 			"select set_config('residue.mark', 'x', false)", do("set residue.mark to 'x'"), "set local statement_timeout to 77777",
 			"set local residue.mark to 'x'", "explain analyze select set_config('residue.mark', 'x', false)",
 		},
@@ -116,17 +120,19 @@ func hostile() map[string][]string {
 		"listening": {"listen l", do("execute 'listen l'"), "unlisten *", "notify l"},
 		"temporary": {"create temp table x (a int)", do("create temp table x (a int)"), "select 1 as a into temp x", "discard temp"},
 		"advisory lock": {
-			"select pg_advisory_lock(7)", "select pg_try_advisory_lock_shared(7, 8)", do("perform pg_advisory_lock(7)"), "select pg_advisory_xact_lock(7)",
-			"select query_to_xml('select pg_adv' || 'isory_lock(7)', true, true, '')", `select U&"pg\005fadvisory_lock"(7)`, "select pg_advisory_unlock_all()",
+			"select pg_advisory_lock(7)", "select pg_try_advisory_lock_shared(7, 8)", do("perform pg_advisory_lock(7)"),
+			"select pg_advisory_xact_lock(7)",
+			"select query_to_xml('select pg_adv' || 'isory_lock(7)', false, true, '')", `select U&"pg\005fadvisory_lock"(7)`, "select pg_advisory_unlock_all()",
 		},
-		"random numbers": {"select " + seed, "select query_to_xml('select set' || 'seed(0.5)', true, true, '')", `select U&"set\0073eed"(0.5)`},
+		"random numbers": {"select " + seed, "select query_to_xml('select set' || 'seed(0.5)', false, true, '')", `select U&"set\0073eed"(0.5)`},
 		"transaction": {
-			"begin", "commit", "rollback", "abort", "end", "start transaction", "savepoint s", "release s", "prepare transaction 'x'", "commit and chain",
-			do("commit"), do("rollback"), "set transaction read only", "set constraints all deferred", "lock table projects",
+			"begin", "commit", "rollback", "abort", "end", "start transaction", "savepoint s", "release s", "prepare transaction 'x'",
+			"commit and chain", do("commit"), do("rollback"), "set transaction read only", "set constraints all deferred", "lock table projects",
 		},
 		"protocol": {
 			"copy projects from stdin", "copy (select name from projects) to stdout", "copy projects (name) to stdout", "select 1; select 2", ";", "",
-			"vacuum projects", "cluster", "reindex database x", "checkpoint", "load 'x'", "discard all", "select lo_create(0)", "select lo_open(1, 1)",
+			"vacuum projects", "cluster", "reindex database x", "checkpoint", "load 'x'", "discard all",
+			"select lo_create(0)", "select lo_open(1, 1)",
 			"show all", "table projects", "values (1)",
 		},
 	}

@@ -96,7 +96,9 @@ func (d *DB) poolerUsers(o PoolerOptions) string {
 func (d *DB) background(program string, args ...string) {
 	d.tb.Helper()
 	// The shell ends it when this process has closed its end of the pipe, be it by being killed.
-	cmd := exec.Command("sh", append([]string{"-c", `"$@" & read -r _; kill -s TERM $!; wait $!`, "sh", program}, args...)...) //nolint:gosec // Ours.
+	const script = `"$@" & read -r _; kill -s TERM $!; wait $!`
+	args = append([]string{"-c", script, "sh", program}, args...)
+	cmd := exec.CommandContext(context.WithoutCancel(d.tb.Context()), "sh", args...) //nolint:gosec // They are ours.
 	output := &output{}
 	cmd.Stdout, cmd.Stderr = output, output
 	stdin, err := cmd.StdinPipe()
@@ -152,15 +154,8 @@ func plainUser(tb testing.TB) string {
 // awaitPooler waits until somebody answers at the address.
 func awaitPooler(tb testing.TB, addr string) {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
-	for {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
-		if err == nil {
-			require.NoError(tb, conn.Close())
-			return
-		}
-		require.NoError(tb, ctx.Err(), "PgBouncer does not answer: %v", err)
-		time.Sleep(5 * time.Millisecond)
-	}
+	require.Eventually(tb, func() bool {
+		conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", addr)
+		return err == nil && conn.Close() == nil
+	}, patience, 5*time.Millisecond, "PgBouncer does not answer")
 }

@@ -56,6 +56,8 @@ type Options struct {
 	CellSize int
 	// SlugQuarantine is how long a deleted tenant's slug stays unused. Default an hour.
 	SlugQuarantine time.Duration
+	// Server is where the database is to be. Default the one that all tests share.
+	Server *Server
 }
 
 // New gives a database of the test's own, cloned from a template.
@@ -77,7 +79,11 @@ func NewWith(tb testing.TB, o Options) *DB {
 		o.SlugQuarantine = time.Hour
 	}
 	d := &DB{tb: tb}
-	d.AdminURL = Clone(tb, templateKey(tb), buildTemplate)
+	if o.Server != nil {
+		d.AdminURL = cloneOn(tb, o.Server.server.URL, templateKey(tb), buildTemplate)
+	} else {
+		d.AdminURL = Clone(tb, templateKey(tb), buildTemplate)
+	}
 	d.OwnerURL = asOwner(d.AdminURL)
 	takeOver(tb, d.AdminURL)
 

@@ -23,7 +23,13 @@ func Clone(tb testing.TB, key string, build func(ctx context.Context, adminURL s
 	tb.Helper()
 	server, err := shared.url()
 	require.NoError(tb, err)
-	template, err := shared.template(key, func() (string, error) {
+	return cloneOn(tb, server, key, build)
+}
+
+// cloneOn is Clone on a server of that URL.
+func cloneOn(tb testing.TB, server, key string, build func(ctx context.Context, adminURL string) error) string {
+	tb.Helper()
+	template, err := shared.template(server+" "+key, func() (string, error) {
 		// Not this test's context: others wait for the template too.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)
 		defer cancel()

@@ -13,8 +13,8 @@ import (
 // hands sessions on. One shows by the process id that it makes up: it is not the one that the server's process has.
 func CheckDirect(ctx context.Context, conn *pgx.Conn) error {
 	var pid uint32
-	// By the simple protocol, since a pooler may send whatever comes next to another session.
-	if err := conn.QueryRow(ctx, "select pg_catalog.pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid); err != nil {
+	// In one round trip: a pooler may send whatever comes next to another session.
+	if err := conn.QueryRow(ctx, "select pg_catalog.pg_backend_pid()", pgx.QueryExecModeExec).Scan(&pid); err != nil {
 		return fmt.Errorf("ask for the session: %w", err)
 	}
 	if pid != conn.PgConn().PID() {

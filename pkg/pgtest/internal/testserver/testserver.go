@@ -52,25 +52,58 @@ func Start(ctx context.Context) (*Server, error) {
 	s := &Server{dir: dir}
 	// Open to PostgreSQL's user, who is another one than root.
 	if err = os.Chmod(dir, 0o711); err == nil { //nolint:gosec // What is in it has its own modes.
-		s.server, err = pgserver.Start(ctx, pgserver.Config{
-			DataDir: filepath.Join(dir, dataDir),
-			Fast:    true,
-			Settings: map[string]string{
-				// Several test binaries at a time, each with pools.
-				"max_connections": "200",
-				"shared_buffers":  "128MB",
-				// A test with hundreds of schemas touches that many tables in one transaction.
-				"max_locks_per_transaction": "256",
-				// A checkpoint of its own accord is work for nothing: the cluster is about to be deleted.
-				"checkpoint_timeout": "1h",
-			},
-		})
+		err = s.run(ctx, 0)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a test server: %w", errors.Join(err, remove(context.WithoutCancel(ctx), dir)))
 	}
 	s.URL = s.server.AdminURL("postgres")
 	return s, nil
+}
+
+// run starts the server on a port, 0 for any.
+func (s *Server) run(ctx context.Context, port int) (err error) {
+	s.server, err = pgserver.Start(ctx, pgserver.Config{
+		DataDir: filepath.Join(s.dir, dataDir),
+		Port:    port,
+		Fast:    true,
+		Settings: map[string]string{
+			// Several test binaries at a time, each with pools.
+			"max_connections": "200",
+			"shared_buffers":  "128MB",
+			// A test with hundreds of schemas touches that many tables in one transaction.
+			"max_locks_per_transaction": "256",
+			// A checkpoint of its own accord is work for nothing: the cluster is about to be deleted.
+			"checkpoint_timeout": "1h",
+		},
+	})
+	return err
+}
+
+// Kill ends the server at once, without a chance to tidy up.
+func (s *Server) Kill(ctx context.Context) error {
+	text, err := os.ReadFile(filepath.Join(s.dir, dataDir, "pg", "postmaster.pid"))
+	if err != nil {
+		return fmt.Errorf("killing the test server: %w", err)
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil || pid <= 1 {
+		return fmt.Errorf("killing the test server: its process is said to be %q", first)
+	}
+	if err = syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing the test server: %w", err)
+	}
+	<-s.server.Done()
+	return s.server.Stop(ctx) // For its locks.
+}
+
+// Restart starts the server again after Kill, where it was.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.run(ctx, s.server.State().Port); err != nil {
+		return fmt.Errorf("restarting the test server: %w", err)
+	}
+	return nil
 }
 
 // Stop ends the server and removes all that it was. It returns when that is done, sooner when ctx ends.

@@ -26,6 +26,21 @@ func TestServerLeavesNothing(t *testing.T) {
 	require.NoDirExists(t, s.dir)
 }
 
+func TestServerComesBackAfterKill(t *testing.T) {
+	t.Parallel()
+	s, err := Start(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Kill(t.Context()))
+	_, err = pgx.Connect(t.Context(), s.URL)
+	require.Error(t, err)
+	require.NoError(t, s.Restart(t.Context()))
+	conn, err := pgx.Connect(t.Context(), s.URL)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	require.NoError(t, s.Stop(t.Context()))
+	require.NoDirExists(t, s.dir)
+}
+
 func TestStartThatFailsLeavesNothing(t *testing.T) {
 	base := t.TempDir()
 	t.Setenv("TMPDIR", base)
