@@ -140,7 +140,7 @@ func tableOf(c *Config) []key {
 			usage: "PostgreSQL to use, as its owner; empty: the embedded server of data_dir",
 			why: "For example postgres://owner:password@db.example.com:5432/rowhouse?sslmode=verify-full. Better set by the environment than by a\n" +
 				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant`, `key`,\n" +
-				"`isolation` and `up`; `serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave\n" +
+				"`secrets`, `isolation` and `up`; `serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave\n" +
 				"them out there.",
 			setting: databaseURL(&c.Database.URL),
 		},
