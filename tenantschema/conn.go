@@ -79,6 +79,10 @@ func (db *DB) connect(ctx context.Context, login Login) (*conn, error) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
 	cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = 0, 0
 	pg, err := pgx.ConnectConfig(ctx, cfg)
+	// 08P01, protocol_violation, is PgBouncer's answer to a startup parameter that it does not keep. PostgreSQL knows these.
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "08P01" && !db.cfg.Pooler {
+		return nil, fmt.Errorf("%w: %w", ErrPooler, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +124,9 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 		if err != nil {
 			return err
 		}
+		if c.pid != c.pg.PgConn().PID() { // Before the others, which may be there from an earlier try on the same session.
+			return ErrPooler
+		}
 		for _, st := range statements {
 			if *st.sd, err = result[*pgconn.StatementDescription](pipeline); err != nil {
 				return err
@@ -134,9 +141,6 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 	if err != nil {
 		return fmt.Errorf("first round trip: %w", err)
 	}
-	if c.pid != c.pg.PgConn().PID() {
-		return ErrPooler
-	}
 	return nil
 }
 
@@ -149,11 +153,15 @@ func (c *conn) greetPooler(ctx context.Context) error {
 		}
 		return tx.QueryRow(ctx, sqlPin).Scan(&second)
 	})
-	if err == nil && first != second {
-		err = errors.New("two statements of a transaction ran on two sessions")
+	// 08P01, protocol_violation, is how PgBouncer refuses a transaction in statement mode.
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "08P01" {
+		return fmt.Errorf("%w: %w", ErrPoolMode, err)
 	}
 	if err != nil {
-		return fmt.Errorf("tenantschema: the pooler must keep a transaction on one session (pool_mode transaction or session): %w", err)
+		return fmt.Errorf("first transaction: %w", err)
+	}
+	if first != second {
+		return fmt.Errorf("%w: two statements of a transaction ran on two", ErrPoolMode)
 	}
 	return nil
 }
@@ -213,8 +221,8 @@ type lease struct {
 	t  Tenant
 	// pid is that of the backend that holds the transaction.
 	pid uint32
-	// begun says that an explicit transaction is open.
-	begun bool
+	// begun says that an explicit transaction is open, entered that it is inside the tenant.
+	begun, entered bool
 	// lasting says that a statement may have left something in the session.
 	lasting bool
 	// ended says that the connection is given back: a Tx that somebody kept must not touch it.
@@ -276,7 +284,7 @@ func (l *lease) release(err error) {
 	if l.ended.Swap(true) {
 		return
 	}
-	if l.db.cfg.Pooler && !l.c.pg.IsClosed() && l.c.pg.PgConn().TxStatus() == 'E' { // The transaction that pin began.
+	if l.db.cfg.Pooler && !l.c.pg.IsClosed() && !l.c.pg.PgConn().IsBusy() && l.c.pg.PgConn().TxStatus() != 'I' { // What pin began.
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		_ = l.simple(ctx, "rollback") // clean sees it.
 		cancel()

@@ -68,7 +68,7 @@ func (l *lease) start(ctx context.Context, f frame, x *exchange, releases bool) 
 		// The cache would forget a statement that this batch still needs.
 		return fmt.Errorf("tenantschema: a batch may hold at most %d statements: send it in parts", l.c.stmts.most)
 	}
-	if l.db.cfg.Pooler && f.enter {
+	if l.db.cfg.Pooler && !l.begun {
 		if err := l.pin(ctx, &f); err != nil {
 			return err
 		}
@@ -150,6 +150,9 @@ func (l *lease) describe(ctx context.Context, f *frame, key statementKey) (*desc
 	lasting, err := inspect(key.sql)
 	if err != nil {
 		return nil, err
+	}
+	if lasting && l.db.cfg.Pooler { // The session is the pooler's: closing our connection would not end it.
+		return nil, errLasting
 	}
 	x := &exchange{l: l, pipeline: l.c.pg.PgConn().StartPipeline(ctx)}
 	around := frame{enter: f.enter, platform: f.platform}
@@ -279,6 +282,7 @@ func (x *exchange) open(f frame, evicted int) error {
 			return fmt.Errorf("enter tenant %s: %w", x.l.t.Schema, err)
 		}
 	}
+	x.l.entered = x.l.entered || f.enter && x.l.begun
 	return nil
 }
 

@@ -32,7 +32,7 @@ type relation struct {
 
 // sealedPolicy is how PostgreSQL prints the policy's expression.
 func sealedPolicy(name Name) string {
-	return "( SELECT seal.sealed('" + name.s + "'::text) AS sealed)"
+	return "(( SELECT seal.sealed('" + name.s + "'::text) AS sealed) AND seal.planned('" + name.s + "'::text))"
 }
 
 // relations reads the tables and views of name, without goose's own. The search_path must be name's.
@@ -88,23 +88,24 @@ func sealTables(ctx context.Context, tx pgx.Tx, name Name) error {
 func (r relation) seal(name Name) (statements []string) {
 	table := pgx.Identifier{name.s, r.name}.Sanitize()
 	if r.view {
-		if gate := SealedSQL("'" + name.s + "'"); r.definition != "" && !strings.Contains(r.definition, "seal.sealed(") {
+		if gate := gateSQL(name); r.definition != "" && !strings.Contains(r.definition, "seal.planned(") {
 			// A view reads as its owner, whom policies do not bind, so it has the condition in itself. It is no security barrier, and need not
 			// be one: a condition without columns gates the whole plan below it, and the tenant's own conditions, leakproof or not, may use
-			// indexes. See docs/isolation.md.
+			// indexes. That holds for a FROM of two. From PostgreSQL 16 on, one of a single member is flattened under an outer join, and the
+			// condition with it into the join's ON, where it is asked after the rows have been read. "offset" keeps the gate a member.
 			quoted := make([]string, len(r.columns))
 			for i, column := range r.columns {
 				quoted[i] = "q." + pgx.Identifier{column}.Sanitize()
 			}
 			statements = append(statements, "create or replace view "+table+" as select "+strings.Join(quoted, ", ")+
-				" from ("+strings.TrimSuffix(strings.TrimSpace(r.definition), ";")+") as q where "+gate)
+				" from ("+strings.TrimSuffix(strings.TrimSpace(r.definition), ";")+") as q, (select offset 0) as gate where "+gate)
 		}
 		return statements
 	}
 	if r.sealed == nil || *r.sealed != sealedPolicy(name) {
 		statements = append(statements,
 			"drop policy if exists "+policySeal+" on "+table,
-			"create policy "+policySeal+" on "+table+" as restrictive using ("+SealedSQL("'"+name.s+"'")+")")
+			"create policy "+policySeal+" on "+table+" as restrictive using ("+gateSQL(name)+")")
 	}
 	switch {
 	case !r.opened:

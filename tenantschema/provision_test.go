@@ -234,32 +234,3 @@ func TestNewProvisioner_Refuses(t *testing.T) {
 	_, err = tenantschema.Open(tenantschema.Config{})
 	require.Error(t, err)
 }
-
-// Probe reports a hole that somebody made by hand, and undoes what it could do.
-func TestProbe(t *testing.T) {
-	t.Parallel()
-	ctx := t.Context()
-	d := pgtest.New(t)
-	acme, globex := d.Scope("acme"), d.Scope("globex")
-	victim := globex.Tenant().Schema
-	attempts, err := tenantschema.Probe(ctx, d.Owner, acme, victim)
-	require.NoError(t, err)
-	require.Greater(t, len(attempts), 70)
-	for _, a := range attempts {
-		require.True(t, a.Refused, "%s: %s", a.Statement, a.Result)
-	}
-	_, err = d.Owner.Exec(ctx, "grant usage on schema "+victim.Quote()+" to public; grant select, delete on "+victim.Quote()+".projects to public")
-	require.NoError(t, err)
-	attempts, err = tenantschema.Probe(ctx, d.Owner, acme, victim)
-	require.NoError(t, err)
-	open := 0
-	for _, a := range attempts {
-		if !a.Refused {
-			open++
-			require.Contains(t, a.Statement, ".\"projects\"")
-		}
-	}
-	require.Equal(t, 3, open, "select, delete, lock in access share mode")
-	_, err = tenantschema.Probe(ctx, d.Owner, acme, acme.Tenant().Schema)
-	require.Error(t, err)
-}

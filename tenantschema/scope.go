@@ -119,9 +119,7 @@ func (s Scope) InTxWith(ctx context.Context, opts TxOptions, fn func(tx *Tx) err
 func (l *lease) inTx(ctx context.Context, opts TxOptions, fn func(tx *Tx) error) error {
 	tx := &Tx{l: l, begin: opts.begin()}
 	if err := fn(tx); err != nil {
-		if l.begun && l.simple(ctx, "rollback") != nil {
-			l.kill()
-		}
+		_ = l.undo(ctx) // It closes the connection if it cannot.
 		return err
 	}
 	if !l.begun {

@@ -97,9 +97,16 @@ func (k SealKey) made(seal []byte) bool {
 }
 
 // SealedSQL gives the SQL condition that holds when the transaction bears the seal of the schema that the expression names, and fails
-// otherwise. It is evaluated once per statement.
+// otherwise. It is evaluated once per statement, when the first row is held against it.
 func SealedSQL(schemaExpression string) string {
 	return "(select seal.sealed(" + schemaExpression + "))"
+}
+
+// gateSQL is [SealedSQL] for the schema of name, asked when the query is planned as well. Row level security asks about rows, and an index
+// is searched before it by what is leakproof: without the second question a query that finds nothing would not be refused, so that
+// refusals would tell what there is. It also keeps EXPLAIN's estimates from who has no seal.
+func gateSQL(name Name) string {
+	return SealedSQL("'"+name.s+"'") + " and seal.planned('" + name.s + "')"
 }
 
 // sealSQL makes all that the seal needs in a database. It may be repeated.
@@ -121,7 +128,23 @@ func sealSQL() []string {
 		// anything is parsed. Nobody needs USAGE on the schema: policies and views carry the function's oid.
 		`create or replace function seal.sealed(schema text) returns boolean
 			language plpgsql stable security definer parallel restricted cost 1000 set search_path = pg_catalog
-		as $$
+		as $$` + sealedBody() + `$$`,
+		// Every tenant's policies call it as the tenant. Without USAGE on the schema nobody can name it.
+		"grant execute on function seal.sealed(text) to public",
+		// IMMUTABLE is untrue, and makes the planner evaluate it. What is planned under a seal and executed without one meets sealed.
+		`create or replace function seal.planned(schema text) returns boolean
+			language plpgsql immutable security definer parallel restricted cost 1000 set search_path = pg_catalog
+		as $$` + plannedBody + `$$`,
+		"grant execute on function seal.planned(text) to public",
+	}
+}
+
+// plannedBody is the source of seal.planned.
+const plannedBody = " begin return seal.sealed(schema); end "
+
+// sealedBody is the source of seal.sealed.
+func sealedBody() string {
+	return `
 		declare
 			given   text := current_setting('` + sealSetting + `', true);
 			expires text := split_part(given, '.', 2);
@@ -140,10 +163,7 @@ func sealSQL() []string {
 			raise insufficient_privilege using message = 'the transaction does not bear the seal of schema ' || schema, constraint = 'seal',
 				hint = 'Reach a tenant through its scope.';
 		end
-		$$`,
-		// Every tenant's policies call it as the tenant. Without USAGE on the schema nobody can name it.
-		"grant execute on function seal.sealed(text) to public",
-	}
+		`
 }
 
 // SealSchemaKey changes whenever [SetUpSeal] would make something else. Test databases are kept by it.

@@ -58,6 +58,9 @@ var ErrUnavailable = errors.New("tenantschema: no database connection available"
 var ErrPooler = errors.New("tenantschema: the connection leads through a pooler, which hands sessions on: connect directly, " +
 	"or declare it by Config.Pooler")
 
+// ErrPoolMode is returned where a pooler does not keep a transaction on one session. No scope is safe there.
+var ErrPoolMode = errors.New("tenantschema: the pooler must keep a transaction on one session (pool_mode transaction or session)")
+
 // login gives whose connections serve t.
 func (t Tenant) login() Login {
 	if t.Tier == TierDedicated {

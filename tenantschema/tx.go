@@ -63,15 +63,16 @@ func (tx *Tx) closed() error {
 
 // frame is what the next round trip has around its statements.
 func (tx *Tx) frame() frame {
-	if tx.l.begun {
-		return frame{platform: tx.platform}
+	f := frame{enter: !tx.l.entered, platform: tx.platform}
+	if !tx.l.begun {
+		f.begin = tx.begin
 	}
-	return frame{begin: tx.begin, enter: true, platform: tx.platform}
+	return f
 }
 
-// open makes sure that the transaction has begun.
+// open makes sure that the transaction has begun, inside the tenant.
 func (tx *Tx) open(ctx context.Context) error {
-	if tx.l.begun {
+	if tx.l.entered {
 		return nil
 	}
 	x := &exchange{}

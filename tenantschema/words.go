@@ -1,6 +1,7 @@
 package tenantschema
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ func refusedWords() []string {
 // names in Unicode escapes, by which those can be written, and functions that run a query given as text, in which they can be put together.
 func lastingWords() []string {
 	return []string{
-		"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed", "u&", "_to_xml", "ts_stat", "ts_rewrite",
+		"set_config", "pg_advisory_lock", "pg_try_advisory_lock", "dblink", "lo_open", "setseed", "u&", "to_xml", "ts_stat", "ts_rewrite",
+		"crosstab", "connectby", "xpath_table",
 	}
 }
 
@@ -35,6 +37,10 @@ func lastingTag(tag, sql string) bool {
 	}
 	return true
 }
+
+// errLasting is returned through a pooler, which hands sessions on as they are.
+var errLasting = errors.New("tenantschema: the statement may leave something in the session, and a pooler would hand that to others: " +
+	"use SET LOCAL and pg_advisory_xact_lock, and neither DO nor CALL")
 
 // inspect looks at the form of a statement. It refuses what only a mistake would send through a scope. lasting says that the statement
 // may leave something behind in the session, so that the connection is not to serve another tenant.

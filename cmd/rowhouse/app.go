@@ -54,6 +54,10 @@ func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.
 		return nil, apperr.Wrap(err, apperr.Unavailable, "the database at %s cannot be used as %s: check database.url and database.login_secret, "+
 			"and that `rowhouse migrate up` has run", net.JoinHostPort(cfg.Host, strconv.FormatUint(uint64(cfg.Port), 10)), cfg.User)
 	}
+	if err = checkDirect(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
 	return pool, nil
 }
 
@@ -171,6 +175,9 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 		return nil, err
 	}
 	if p.engine, err = openEngine(cfg, logins, p.catalog.SealKey); err != nil {
+		return nil, err
+	}
+	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
 	if p.keys, err = identity.New(identity.Config{}); err != nil {

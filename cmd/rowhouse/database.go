@@ -38,7 +38,7 @@ func findLogins(cfg config.Config) (*tenancy.Logins, error) {
 		return nil, err
 	}
 	if cfg.Database.URL.IsSet() {
-		return tenancy.NewLogins(cfg.Database.URL.Reveal(), secret, cfg.Database.RolePrefix)
+		return configuredLogins(cfg, secret)
 	}
 	state, err := pgserver.Find(cfg.DataDir)
 	if err != nil {

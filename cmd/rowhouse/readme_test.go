@@ -43,7 +43,7 @@ func TestReadmeTour(t *testing.T) {
 	out, err := tour.CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, want := range []string{
-		`"name":"TPS reports"`, "\n401\n404\n", "FROM  INTO     ATTEMPTS", "3 tenants migrated to version 99, 0 failed", "99 of 99",
+		`"name":"TPS reports"`, "\n401\n404\n", "TENANT  TIER    ATTACKS", "3 tenants migrated to version 99, 0 failed", "99 of 99",
 		"invoice overdue",
 	} {
 		require.Contains(t, string(out), want)

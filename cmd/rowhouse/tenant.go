@@ -65,8 +65,8 @@ func (v tenantView) fields() [][]string {
 }
 
 func (c *cli) tenantCommand() *cobra.Command {
-	return c.group("tenant", "Create, show, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
-		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
+	return c.group("tenant", "Create, show, change, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
 }
 
 // asOwner makes a command that works with the owner's credentials on the named tenant, if it takes one.
@@ -132,12 +132,12 @@ func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) 
 }
 
 func (c *cli) tenantCreate() *cobra.Command {
-	var name string
+	var name, tier string
 	cmd := c.asOwner("create SLUG", "Create a tenant with the subdomain SLUG",
 		"Role, schema, all migrations, grants and catalog row are made in one transaction where the migrations allow. Running servers answer on\n"+
 			"the subdomain within a second. Creating a tenant that is there already changes nothing and finishes what a crash interrupted.",
 		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
-			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name})
+			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name, Tier: tier})
 			if err != nil {
 				return err
 			}
@@ -148,12 +148,16 @@ func (c *cli) tenantCreate() *cobra.Command {
 			}
 			if !created {
 				c.note("the tenant was there already; nothing was changed")
+				if tier != "" && tier != string(t.Tier) {
+					c.note("its tier is %s: rowhouse tenant set-tier %s %s changes it", t.Tier, t.Slug, tier)
+				}
 				return nil
 			}
 			c.note("next: rowhouse key create %s --name my-first-key", t.Slug)
 			return nil
 		})
 	cmd.Flags().StringVar(&name, "name", "", "the customer's name, for people (default: the slug)")
+	bindTier(cmd, &tier)
 	return cmd
 }
 
@@ -173,13 +177,13 @@ func (c *cli) tenantList() *cobra.Command {
 				v := viewTenant(cfg, t)
 				views[i] = v
 				version, created := strconv.FormatInt(v.SchemaVersion, 10), v.CreatedAt.Format(time.DateOnly)
-				rows[i] = []string{v.Slug, v.Name, string(v.State), version, v.Schema, created}
+				rows[i] = []string{v.Slug, v.Name, string(v.State), string(v.Tier), version, v.Schema, created}
 			}
 			if len(rows) == 0 && c.output == outputTable {
 				c.note("there are none: rowhouse tenant create SLUG makes one")
 				return nil
 			}
-			return c.print(views, []string{"SLUG", "NAME", "STATE", "VERSION", "SCHEMA", "CREATED"}, rows)
+			return c.print(views, []string{"SLUG", "NAME", "STATE", "TIER", "VERSION", "SCHEMA", "CREATED"}, rows)
 		})
 	cmd.Flags().StringVar(&state, "state", "", "only tenants in this state")
 	states := make([]string, len(tenancy.States()))

@@ -22,12 +22,13 @@ import (
 
 // Config is the whole configuration. What each key means stands in keys.go.
 type Config struct {
-	DataDir  string
-	Server   Server
-	Database Database
-	Jobs     Jobs
-	Tenants  Tenants
-	Log      Log
+	DataDir   string
+	Server    Server
+	Database  Database
+	Jobs      Jobs
+	Tenants   Tenants
+	Isolation Isolation
+	Log       Log
 }
 
 // Server is the section "server": the two HTTP servers.
@@ -73,6 +74,11 @@ type Tenants struct {
 	SlugQuarantine time.Duration
 	CellSize       int
 	RoleBlock      int
+}
+
+// Isolation is the section "isolation".
+type Isolation struct {
+	SigningKey Secret
 }
 
 // Log is the section "log".

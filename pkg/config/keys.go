@@ -34,11 +34,12 @@ func envName(name string) string {
 // sections gives the sections of the file and what they are about.
 func sections() map[string]string {
 	return map[string]string{
-		"server":   "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
-		"database": "PostgreSQL, and how much of it this process may use.",
-		"jobs":     "Background jobs: `rowhouse work`, and `rowhouse up`.",
-		"tenants":  "Rules that hold for every tenant.",
-		"log":      "Log lines, on standard error.",
+		"server":    "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
+		"database":  "PostgreSQL, and how much of it this process may use.",
+		"jobs":      "Background jobs: `rowhouse work`, and `rowhouse up`.",
+		"tenants":   "Rules that hold for every tenant.",
+		"isolation": "Proofs that tenants cannot reach each other.",
+		"log":       "Log lines, on standard error.",
 	}
 }
 
@@ -242,6 +243,14 @@ func tableOf(c *Config) []key {
 			usage:   "how many roles are made at once, ahead of their tenants",
 			why:     "Each change of memberships costs every connection the lookup above: in a block it happens once.",
 			setting: number(&c.Tenants.RoleBlock, within(1, 1000)),
+		},
+
+		{
+			name: "isolation.signing_key", def: "",
+			usage: "key that signs reports of isolation; empty: isolation.key in data_dir",
+			why: "32 bytes in base64, for example from `openssl rand -base64 32`; `rowhouse isolation key` makes one and shows its public half.\n" +
+				"It derives from nothing else, so that a report can be checked by people who hold no secret of yours.",
+			setting: seed(&c.Isolation.SigningKey, 32),
 		},
 
 		{

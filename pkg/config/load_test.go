@@ -131,6 +131,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30", "log.level": "warn", "log.format": "json",
+		"isolation.signing_key": "********",
 	}
 	var env []string
 	var file strings.Builder
@@ -143,7 +144,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		require.NotEqual(t, e.Default, value)
 		require.Equal(t, "ROWHOUSE_"+strings.ToUpper(strings.ReplaceAll(e.Key, ".", "_")), e.Env)
 		require.NotEmpty(t, e.Usage)
-		value = strings.Replace(value, "********", strings.Repeat("s", 32), 1)
+		value = strings.Replace(value, "********", strings.Repeat("s", 43)+"=", 1)
 		env = append(env, e.Env+"="+value)
 		in, word, ok := strings.Cut(e.Key, ".")
 		switch {
@@ -170,7 +171,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 			require.Equal(t, []netip.Prefix{
 				netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::1/128"),
 			}, cfg.Server.TrustedProxies)
-			require.Equal(t, strings.Repeat("s", 32), cfg.Database.LoginSecret.Reveal())
+			require.Equal(t, strings.Repeat("s", 43)+"=", cfg.Database.LoginSecret.Reveal())
 
 			fields := map[string]any{}
 			leaves(reflect.ValueOf(cfg), "", fields)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -153,6 +154,19 @@ func secret(p *Secret, least int) setting {
 		return nil
 	})
 	s.redact = func(raw string) string { return NewSecret(raw).String() }
+	return s
+}
+
+// seed is a secret of exactly so many bytes, in base64.
+func seed(p *Secret, bytes int) setting {
+	s := secret(p, 0)
+	s.check = func() error {
+		raw, err := base64.StdEncoding.DecodeString(p.Reveal())
+		if p.IsSet() && (err != nil || len(raw) != bytes) {
+			return fmt.Errorf("must be %d bytes in base64, for example from `openssl rand -base64 %d`", bytes, bytes)
+		}
+		return nil
+	}
 	return s
 }
 

@@ -45,6 +45,9 @@ func MigrateControl(ctx context.Context, m ControlMigration) error {
 		return apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner: check database.url")
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // The session's lock goes with it.
+	if err = CheckDirect(ctx, conn); err != nil {
+		return err
+	}
 	if err = tenantschema.Lock(ctx, conn, "rowhouse.control"); err != nil {
 		return err
 	}
