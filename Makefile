@@ -24,7 +24,7 @@ LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
 
 # Starts one PostgreSQL server, or takes that of TEST_DATABASE_URL, and runs a command with TEST_DATABASE_URL set to it.
 WITH_POSTGRES := go run ./pkg/pgtest/run --
-GO_TEST       := $(WITH_POSTGRES) go test -timeout 10m $(if $(RUN),-run '$(RUN)') $(TESTFLAGS)
+GO_TEST       := $(WITH_POSTGRES) go test -timeout 25m $(if $(RUN),-run '$(RUN)') $(TESTFLAGS)
 
 CHECKS := lint build test race
 
