@@ -81,7 +81,7 @@ func TestProbe_Holes(t *testing.T) {
 		{
 			"rights of everybody", "grant usage on schema %s to public; grant select, delete on %s.projects to public",
 			"revoke usage on schema %s from public; revoke all on %s.projects from public",
-			[]string{`select 1 from %s."projects"`, `delete from %s."projects"`, `lock table %s."projects"`, `select 1 from %s."projects"`},
+			[]string{`lock table %s."projects"`}, // The seal still stands before the rows.
 		},
 		{
 			"no policy", "drop policy seal on %s.labels", "create policy seal on %s.labels as restrictive using ((select seal.sealed('NAME')))",
