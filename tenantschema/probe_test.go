@@ -41,6 +41,7 @@ func TestProbe_Tiers(t *testing.T) {
 			require.NoError(t, err)
 			require.Greater(t, result.Tried, 130)
 			require.False(t, result.Gone)
+			require.Zero(t, result.Undecided, "%s into %s", from, into)
 			require.Equal(t, result.Tried, result.Refused+result.Undecided+len(result.Open), "%s into %s", from, into)
 			for _, a := range result.Open {
 				require.True(t, a.ByDesign, "%s into %s: %+v", from, into, a)
