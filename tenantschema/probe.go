@@ -72,8 +72,8 @@ type Attempt struct {
 // ProbeResult counts what was tried.
 type ProbeResult struct {
 	Tried, Refused int
-	// Undecided are attempts that were carried out and touched no row, or that met a lock: a policy is only asked about rows, and where there
-	// are none nothing was learnt. To write one is tried on every table, which always asks.
+	// Undecided are attempts that were carried out and touched no row, or that met a lock: a policy that is asked about rows refuses nothing
+	// where there are none. To insert one is tried on every table, which always decides.
 	Undecided int
 	// Open are the attempts that were not refused (by SQLSTATE 42501).
 	Open []Attempt
