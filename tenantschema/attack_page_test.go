@@ -172,9 +172,9 @@ through it. "Hardened" says what ~rowhouse harden~ changes.
 `
 
 const pageHarden = `
-Behind a pooler in transaction mode (~database.pooler_url~) the session attacks are the pooler's business: the engine closes its connection,
-and the pooler hands the server's session on all the same. Let it reset sessions: PgBouncer's ~server_reset_query_always = 1~. The seal
-names the backend and holds there too.
+Behind a pooler in transaction mode (~database.pooler_url~) the engine cannot close the server's session. It refuses by their text the
+statements that might leave something, and has no second look. Let the pooler reset sessions as well: PgBouncer's
+~server_reset_query_always = 1~. The seal names the backend and holds there too.
 
 ## Hardening
 

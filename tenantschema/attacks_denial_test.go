@@ -1,6 +1,14 @@
 package tenantschema_test
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+)
 
 const (
 	whyNames = "PostgreSQL's catalogs can be read by every role: names of schemas (random ids, never slugs), tables and roles, how many there are, and how large. They hold no " +
@@ -15,8 +23,6 @@ const (
 		"the function away, and the statement NOTIFY stays."
 	whyBusy = "A tenant may use the server's time. A request's deadline ends it, and no tenant has more than three quarters of the connections; a neighbour who is always busy wants a " +
 		"database of his own."
-	whyDebris   = "What a role owns outside its schema keeps the role from being dropped. Hardening takes the functions of large objects away."
-	whyDefaults = "What a role has set as defaults for objects of its own keeps the role from being dropped, until somebody runs DROP OWNED BY."
 )
 
 // metadataAttacks learn of the victim what is not in its rows.
@@ -82,9 +88,42 @@ func denialAttacks() []attack {
 		deny("deny-notify-statement", whole, "the same by NOTIFY", whyNotify, "ooo", "ooo", "notify rowhouse_tenants, 'x'"),
 		deny("deny-busy", fragment, "keep the server busy", whyBusy, "ooo", "ooo", "x' union all select '', count(*)::text from generate_series(1, 10000) --"),
 		deny("deny-sleep", fragment, "hold a connection and do nothing", whyBusy, "ooo", "sss", "x' union all select pg_sleep(0.001)::text, '' --"),
-		deny("debris-large-object", fragment, "make a large object, which no schema's end takes away", whyDebris, "ooo", "sss",
+		debris("debris-large-object", fragment, "make a large object, which no schema's end takes away, so that the tenant cannot be deleted",
 			"x' union all select lo_create(0)::text, '' --"),
-		deny("debris-defaults", whole, "set default privileges, which keep the role from being dropped", whyDefaults, "ooo", "ooo",
+		debris("debris-defaults", whole, "set default privileges, which keep a role from being dropped, with the same aim",
 			"alter default privileges grant select on tables to public"),
+		debris("debris-login", whole, "the same as the login role, which goes with a dedicated tenant",
+			"do $$ begin set local role none; alter default privileges grant select on tables to public; end $$"),
 	}
+}
+
+// debris is an attack that succeeds when a tenant cannot be deleted after it.
+func debris(id string, s strength, tries, sql string) attack {
+	a := attack{id: id, class: "denial", strength: s, tries: tries, sql: []string{sql}, plain: "sss"}
+	a.custom = func(t *testing.T, f *field, defended bool) bool {
+		t.Helper()
+		ctx := t.Context()
+		tenant, _, err := f.Manager.Create(ctx, tenancy.NewTenant{Slug: fmt.Sprintf("%s-%s-%t", id, f.tier, defended), Tier: string(f.tier)})
+		require.NoError(t, err)
+		_, err = f.shared.Tenant(tenant.Engine()).Exec(ctx, f.statements(&a)[0])
+		if !f.hard {
+			require.NoError(t, err)
+		}
+		if defended {
+			_, err = f.Manager.Delete(ctx, tenant.ID)
+			return err != nil
+		}
+		// What the schema and the role hold is all that is taken away.
+		drop := "begin; drop schema " + tenant.Schema.Quote() + " cascade; drop role " + tenant.Schema.Quote()
+		if id == "debris-login" {
+			drop = f.fill("begin; revoke all on database {db} from ") + f.loginOf(tenant) + "; drop role " + f.loginOf(tenant)
+		}
+		_, err = f.admin.PgConn().Exec(ctx, drop).ReadAll()
+		_, undone := f.admin.PgConn().Exec(ctx, "rollback").ReadAll()
+		require.NoError(t, undone)
+		_, deleted := f.Manager.Delete(ctx, tenant.ID)
+		require.NoError(t, deleted)
+		return err != nil
+	}
+	return a
 }

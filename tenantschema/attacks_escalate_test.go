@@ -1,9 +1,10 @@
 package tenantschema_test
 
 const (
-	whyOwnLogin = "Every PostgreSQL role may change its own password and its own defaults. Who can run several statements can step back into the login role and do so: the " +
-		"cell's processes cannot connect any more, or connect with harmful defaults, until `rowhouse migrate up --reset-logins`; no data is read. The login of a dedicated " +
-		"tenant is its own: it harms nobody else."
+	whyOwnLogin = "Every PostgreSQL role may change its own password and its own defaults. Who can run several statements, or DO, can step back into the login role " +
+		"and do so: the cell's processes cannot connect any more, or connect with harmful defaults, until `rowhouse migrate up --reset-logins`, and `ALTER ROLE … RESET ALL` for " +
+		"the defaults. Who reaches the server's port besides can log in with that password, as the cell: the seal holds there too, pooled tenants are his. Let `pg_hba.conf` admit " +
+		"the logins from the platform's addresses alone, or by certificates. The login of a dedicated tenant is its own: it harms nobody else."
 )
 
 // escalateAttacks are after a role with more rights.
@@ -52,7 +53,7 @@ func fileAttacks() []attack {
 		file("file-list", "list a directory", "select pg_ls_dir('.')", super...),
 		file("file-import", "read a file into a large object", "select lo_import('PG_VERSION')", super...),
 		file("file-copy", "COPY a file into one's own table", "copy projects (name) from '/dev/null'", super...),
-		file("file-program", "run a program by COPY", "copy (select) to program 'true'", super...),
+		file("file-program", "run a program by COPY", "copy (select) to program 'cat >/dev/null'", super...),
 		file("file-setting", "read where the server keeps its data", "select current_setting('data_directory')", super...),
 		file("file-passwords", "read the roles' password verifiers", "select rolpassword from pg_authid", super...),
 		file("file-statistics", "read values of others' tables in pg_statistic", "select stavalues1::text from pg_statistic", super...),

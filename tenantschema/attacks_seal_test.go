@@ -73,9 +73,7 @@ func (a attack) victimSuper() attack {
 }
 
 const (
-	whyEstimate = "The planner's estimates come from statistics of the whole table. In a pooled tenant, who can become the victim (several statements) learns by " +
-		"EXPLAIN how many rows a table has, and whether a guessed value is among its common ones. A sealed one is asked for its seal by the planner."
-	whyLock = "PostgreSQL asks for a table's rights, and not for its policies, before it locks: who can become the victim (several statements, pooled or sealed) can " +
+	whyLock = "PostgreSQL asks for a table's rights, and not for its policies, before it locks: who can become the victim (several statements, or DO; pooled or sealed) can " +
 		"lock its tables until his transaction ends. The victim's statements fail after `lock_timeout` (2 s); the attacker's end with his request's deadline. A dedicated " +
 		"login stops it."
 	whySequence = "Sequences have no policies. Who can become the victim draws numbers from its sequences and sees how far they are. The tenants of this product have " +
@@ -103,8 +101,8 @@ func estimateAttacks() []attack {
 		side("around-conflict", "the same with ON CONFLICT DO NOTHING, without an error", "INSERT 0 0", whyRoleRead,
 			becomeVictim, "insert into {v}.users (id, email, display_name) values (gen_random_uuid(), 'boss@example.com', 'x') on conflict do nothing").dropping(
 			"drop policy if exists seal on {v}.users", "grant {v} to {login}"),
-		side("around-explain", "have the planner estimate how many rows have a guessed value", "rows=61 width or rows=31 width", whyEstimate,
-			becomeVictim, "explain select 1 from {v}.projects where name = 'ordinary'").open("oss", "oss", whyEstimate),
+		side("around-explain", "have the planner estimate how many rows have a guessed value", "rows=61 width or rows=31 width", whyRoleRead,
+			becomeVictim, "explain select 1 from {v}.projects where name = 'ordinary'"),
 		side("around-statistics", "read the commonest values in pg_stats", "ordinary", whyRoleRead,
 			becomeVictim, "select most_common_vals::text from pg_stats where schemaname = '{v}' and tablename = 'projects' and attname = 'name'").dropping(unsecured...),
 		side("around-sequence", "draw a number from the victim's sequence", "4242", whySequence,

@@ -204,12 +204,33 @@ func (s *Session) Drop(ctx context.Context, name Name, record func(context.Conte
 			if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
 				return fmt.Errorf("drop schema: %w", err)
 			}
-			if _, err := tx.Exec(ctx, "drop role if exists "+name.Quote()); err != nil {
-				return fmt.Errorf("drop role: %w", err)
+			if err := DropRole(ctx, tx, name.String()); err != nil {
+				return err
 			}
 			return record(ctx, tx)
 		})
 	})
+}
+
+// DropRole drops a role that the owner has made, if it is there, with what its own SQL has left outside its schema, such as large objects and
+// default privileges: those would keep the role.
+func DropRole(ctx context.Context, tx pgx.Tx, role string) error {
+	var exists bool
+	err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1)", role).Scan(&exists)
+	if err != nil || !exists {
+		return err
+	}
+	quoted := pgx.Identifier{role}.Sanitize()
+	grant := "grant " + quoted + " to current_user" // DROP OWNED asks for the role's own rights.
+	if majorVersion(tx.Conn().PgConn().ParameterStatus("server_version")) >= 16 {
+		grant += " with inherit true"
+	}
+	for _, sql := range []string{grant, "drop owned by " + quoted, "drop role " + quoted} {
+		if _, err = tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("drop role %s: %w", role, err)
+		}
+	}
+	return nil
 }
 
 // locked runs fn while this session holds the lock of name. Each schema has its own, so tenants do not wait in one line.

@@ -281,7 +281,7 @@ func TestNoConnection(t *testing.T) {
 			return cfg, err
 		},
 	} {
-		db, err := tenantschema.Open(e.db.EngineConfig(tenantschema.Config{Connect: connect, MaxConns: 1, AcquireTimeout: 200 * time.Millisecond}))
+		db, err := tenantschema.Open(e.db.EngineConfig(tenantschema.Config{Connect: connect, MaxConns: 1, AcquireTimeout: 2 * time.Second}))
 		require.NoError(t, err)
 		t.Cleanup(db.Close)
 		h, err := httpapi.New(httpapi.Config{

@@ -44,7 +44,7 @@ func TestHardened_Logins(t *testing.T) {
 			}), tenant.Slug)
 			require.Equal(t, d.Logins.Enqueuer(), outside)
 			require.Equal(t, tenant.Schema.String(), inside)
-			_, err = engine.Tenant(tenant.Engine()).Exec(ctx, "select set_config('role', 'none', true)")
+			_, err = engine.Tenant(tenant.Engine()).Exec(ctx, "select pg_notify('a', 'b')")
 			require.ErrorContains(t, err, "42501")
 		}
 		back, err := d.Manager.SetTier(ctx, tenant.Slug, tenantschema.TierSealed, 0) // Which drops a login that was dedicated.

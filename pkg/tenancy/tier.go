@@ -135,36 +135,32 @@ func (m *Manager) makeDedicated(ctx context.Context, tx pgx.Tx, t *Tenant, login
 // closeDoor takes away the way in that the tier does not have.
 func (m *Manager) closeDoor(ctx context.Context, t Tenant, tier tenantschema.Tier) error {
 	if tier != tenantschema.TierDedicated {
-		return m.dropDedicated(ctx, m.cfg.Pool, t)
+		return pgx.BeginFunc(ctx, m.cfg.Pool, func(tx pgx.Tx) error { return m.dropDedicated(ctx, tx, t) })
 	}
 	_, err := m.cfg.Pool.Exec(ctx, "revoke "+t.Schema.Quote()+" from "+pgx.Identifier{m.cfg.Logins.Cell(t.Cell)}.Sanitize())
 	return err
 }
 
 // dropDedicated removes a dedicated login and its password, if there are any. Sessions that it has can enter no tenant any more.
-func (m *Manager) dropDedicated(ctx context.Context, q interface {
-	execer
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}, t Tenant,
-) error {
+func (m *Manager) dropDedicated(ctx context.Context, tx pgx.Tx, t Tenant) error {
 	login := m.cfg.Logins.Dedicated(t.Schema)
 	var exists bool
-	var database string
-	if err := q.QueryRow(ctx, "select exists (select from pg_catalog.pg_roles where rolname = $1), current_database()", login).Scan(&exists, &database); err != nil {
+	if err := tx.QueryRow(ctx, existsRole, login).Scan(&exists); err != nil {
 		return fmt.Errorf("look for role %s: %w", login, err)
 	}
 	if exists {
-		role := pgx.Identifier{login}.Sanitize()
 		for _, sql := range []string{
-			"revoke all on database " + pgx.Identifier{database}.Sanitize() + " from " + role,
+			"revoke all on database " + pgx.Identifier{tx.Conn().Config().Database}.Sanitize() + " from " + pgx.Identifier{login}.Sanitize(),
 			tenantschema.LoginSQL(login, true),
-			"drop role " + role,
 		} {
-			if _, err := q.Exec(ctx, sql); err != nil {
-				return fmt.Errorf("drop role %s: %w", login, err)
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("take rights from %s: %w", login, err)
 			}
 		}
+		if err := tenantschema.DropRole(ctx, tx, login); err != nil {
+			return err
+		}
 	}
-	_, err := q.Exec(ctx, "update rowhouse.tenants set login = null where id = $1 and tier <> 'dedicated' and login is not null", t.ID)
+	_, err := tx.Exec(ctx, "update rowhouse.tenants set login = null where id = $1 and tier <> 'dedicated' and login is not null", t.ID)
 	return err
 }
