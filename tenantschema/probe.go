@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Relation is a table or view of a tenant, as something to be attacked.
@@ -260,21 +262,10 @@ func (db *DB) attempt(ctx context.Context, attacker, victim Subject, attacks []a
 	}
 	finished := false
 	defer l.releaseUnless(&finished)
-	answer := ""
 	// Nothing outlives the rollback: what the attempts set is local to the transaction, so that the connection may serve others. inspect,
 	// which would doubt that, is not asked.
-	tx := &Tx{l: l, begin: TxOptions{}.begin()}
-	if err = tx.open(ctx); err == nil {
-		_, err = l.c.pg.Exec(ctx, "select pg_catalog.set_config('"+probeSetting+"', $1, true)", strings.Join(texts, recordSeparator))
-	}
-	if err == nil {
-		_, err = l.c.pg.Exec(ctx, sqlProbe)
-	}
-	if err == nil {
-		err = l.c.pg.QueryRow(ctx, "select pg_catalog.current_setting('"+probeSetting+"')").Scan(&answer)
-	}
-	if rollbackErr := l.undo(ctx); err == nil {
-		err = rollbackErr
+	if answers, err = l.attemptTogether(ctx, texts); refused(err) { // A hardened server has neither set_config nor DO for tenants.
+		answers, err = l.attemptEach(ctx, attacks)
 	}
 	if attacker.Tenant.login() == victim.Tenant.login() { // The backend has loaded them.
 		names := make([]string, len(victim.Relations))
@@ -288,10 +279,66 @@ func (db *DB) attempt(ctx context.Context, attacker, victim Subject, attacks []a
 	if err != nil {
 		return nil, err
 	}
-	if answers = strings.Split(answer, recordSeparator); len(answers) != len(attacks) {
+	if len(answers) != len(attacks) {
 		return nil, fmt.Errorf("%d answers to %d attempts", len(answers), len(attacks))
 	}
 	return answers, nil
+}
+
+// attemptTogether carries out all attempts in a few round trips.
+func (l *lease) attemptTogether(ctx context.Context, texts []string) (answers []string, err error) {
+	answer := ""
+	tx := &Tx{l: l, begin: TxOptions{}.begin()}
+	if err = tx.open(ctx); err == nil {
+		_, err = l.c.pg.Exec(ctx, "select pg_catalog.set_config('"+probeSetting+"', $1, true)", strings.Join(texts, recordSeparator))
+	}
+	if err == nil {
+		_, err = l.c.pg.Exec(ctx, sqlProbe)
+	}
+	if err == nil {
+		err = l.c.pg.QueryRow(ctx, "select pg_catalog.current_setting('"+probeSetting+"')").Scan(&answer)
+	}
+	if undoErr := l.undo(ctx); err == nil {
+		err = undoErr
+	}
+	return strings.Split(answer, recordSeparator), err
+}
+
+// attemptEach carries out each attempt in a transaction of its own.
+func (l *lease) attemptEach(ctx context.Context, attacks []attack) (answers []string, err error) {
+	for _, a := range attacks {
+		tx := &Tx{l: l, begin: TxOptions{}.begin()}
+		if err = tx.open(ctx); err != nil {
+			return nil, errors.Join(err, l.undo(ctx))
+		}
+		answer := ""
+		for _, step := range a.steps {
+			tag, err := l.c.pg.Exec(ctx, step)
+			answer = carriedOut + " " + strconv.FormatInt(tag.RowsAffected(), 10)
+			if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "42501" {
+				answer = pgErr.Code
+			} else if ok {
+				answer = pgErr.Code + " " + pgErr.Message
+			}
+			if err != nil && answer[:5] == carriedOut {
+				return nil, errors.Join(err, l.undo(ctx))
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err = l.undo(ctx); err != nil {
+			return nil, err
+		}
+		answers = append(answers, answer)
+	}
+	return answers, nil
+}
+
+// refused reports whether err is PostgreSQL's refusal for want of a right.
+func refused(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "42501"
 }
 
 // undo rolls the transaction back.
@@ -299,6 +346,7 @@ func (l *lease) undo(ctx context.Context) error {
 	if !l.begun {
 		return nil
 	}
+	l.begun, l.entered = false, false
 	err := l.simple(ctx, "rollback")
 	if err != nil {
 		l.kill()
