@@ -55,7 +55,8 @@ func (h *house) grow(l *login) {
 	}
 	h.total++
 	l.dialing++
-	h.work.Go(func() { h.dial(l, l.as) })
+	as := l.as // It may be replaced while that one dials.
+	h.work.Go(func() { h.dial(l, as) })
 }
 
 // evict gives up the free connection of another login that has been free for longest.

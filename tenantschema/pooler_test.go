@@ -193,7 +193,7 @@ func TestPooler_Residue(t *testing.T) {
 	d := pgtest.New(t)
 	db := pooled(t, d, pgtest.PoolerOptions{Size: 1}, tenantschema.Config{Pooler: true, MaxConns: 1})
 	for class, statements := range hostile() {
-		requireNoResidue(t, d, db, class, statements, 2)
+		requireNoResidue(t, d, db, class, statements, 1)
 	}
 	var open int
 	require.NoError(t, d.Owner.QueryRow(t.Context(), "select count(*) from pg_stat_activity where usename = $1 and xact_start is not null and datname = current_database()",

@@ -24,7 +24,7 @@ func TestResidue_RandomOrder(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	db, _ := engine(t, d, 1)
-	rapid.Check(t, upTo(60, newStreet(t, d, db).walk))
+	rapid.Check(t, upTo(40, newStreet(t, d, db).walk))
 }
 
 // The same in the only session of a pooler.
@@ -32,7 +32,7 @@ func TestPooler_ResidueRandomOrder(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	db := pooled(t, d, pgtest.PoolerOptions{Size: 1}, tenantschema.Config{Pooler: true, MaxConns: 1})
-	rapid.Check(t, upTo(25, newStreet(t, d, db).walk))
+	rapid.Check(t, upTo(15, newStreet(t, d, db).walk))
 }
 
 // upTo makes an end of rapid's checks after so many that passed. Its own number of them is one for all tests.
