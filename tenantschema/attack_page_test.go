@@ -167,8 +167,8 @@ in a transaction in which the superuser has taken the defence away, succeeds. So
 
 const pageLegend = `**F**: the attacker writes a piece of a SELECT of the tenant's own. **W**: one statement of the attacker's own.
 **S**: several, in one transaction; these are also tried on a session that has entered the tenant as a scope does and that no code of ours
-reads, so that what stops them is PostgreSQL and not a look at their text. The attacks on the session itself are about what the engine lets survive, and are tried
-through it. "Hardened" says what ~rowhouse harden~ changes.
+reads, so that what stops them is PostgreSQL and not a look at their text. The attacks on the session itself are about what the engine lets
+survive, and are tried through it. "Hardened" says what ~rowhouse harden~ changes.
 `
 
 const pageHarden = `
