@@ -63,7 +63,8 @@ func TestProbe_Tiers(t *testing.T) {
 		require.NoError(t, d.Engine.Tenant(victims[1].Tenant).QueryRow(ctx, "select count(*) from labels where name = 'mine'").Scan(&labels))
 		require.Equal(t, 1, labels)
 	}
-	require.NoError(t, d.Engine.Tenant(tenants[tenantschema.TierSealed][0].Tenant).QueryRow(ctx, "select 1").Scan(new(int)), "the connections serve on")
+	attacker := d.Engine.Tenant(tenants[tenantschema.TierSealed][0].Tenant)
+	require.NoError(t, attacker.QueryRow(ctx, "select 1").Scan(new(int)), "the connections serve on")
 }
 
 // A hole that somebody made by hand is reached, by just the ways that it opens.

@@ -225,8 +225,8 @@ func DropRole(ctx context.Context, tx pgx.Tx, role string) error {
 	if majorVersion(tx.Conn().PgConn().ParameterStatus("server_version")) >= 16 {
 		grant += " with inherit true"
 	}
-	for _, sql := range []string{grant, "drop owned by " + quoted, "drop role " + quoted} {
-		if _, err = tx.Exec(ctx, sql); err != nil {
+	for _, statement := range []string{grant, "drop owned by " + quoted, "drop role " + quoted} {
+		if _, err = tx.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("drop role %s: %w", role, err)
 		}
 	}

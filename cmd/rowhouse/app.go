@@ -107,7 +107,8 @@ func openEngine(cfg config.Config, logins *tenancy.Logins, sealKey func() tenant
 	d := cfg.Database
 	return tenantschema.Open(tenantschema.Config{
 		Connect: logins.Engine, SealKey: sealKey, PlatformRole: logins.Enqueuer(), Pooler: logins.Pooled(), Tracer: telemetry.DBTimer{},
-		MaxConns: d.MaxConns, AcquireTimeout: d.AcquireTimeout, IdleTimeout: d.IdleTimeout, MaxRelations: d.MaxRelations, MaxStatements: d.MaxStatements,
+		MaxConns: d.MaxConns, AcquireTimeout: d.AcquireTimeout, IdleTimeout: d.IdleTimeout,
+		MaxRelations: d.MaxRelations, MaxStatements: d.MaxStatements,
 	})
 }
 

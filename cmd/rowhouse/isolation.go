@@ -112,7 +112,8 @@ func (c *cli) showProof(r *isolation.Report) error {
 	var rows [][]string
 	for _, t := range r.Tenants {
 		rows = append(rows, []string{
-			t.Slug, string(t.Tier), count(t.Attacked), count(t.AttackedBy), count(t.Attempts), count(t.Refused), count(t.Undecided), count(t.ByDesign),
+			t.Slug, string(t.Tier), count(t.Attacked), count(t.AttackedBy), count(t.Attempts), count(t.Refused),
+			count(t.Undecided), count(t.ByDesign),
 			count(t.Breaches), count(t.Findings),
 		})
 	}

@@ -270,7 +270,8 @@ func TestInspect_FindsHoles(t *testing.T) {
 		}
 	}
 	words = append(words, "CELL", d.Logins.Cell(1), "ENQUEUE", d.Logins.Enqueuer(), "CONTROL", d.Logins.Control(),
-		"PREFIX", strings.TrimSuffix(d.Logins.Control(), "_control"), "OWNER", d.Owner.Config().ConnConfig.User, "DB", d.Owner.Config().ConnConfig.Database)
+		"PREFIX", strings.TrimSuffix(d.Logins.Control(), "_control"), "OWNER", d.Owner.Config().ConnConfig.User,
+		"DB", d.Owner.Config().ConnConfig.Database)
 	fill := strings.NewReplacer(words...)
 	super := admin(t, d)
 
