@@ -119,8 +119,9 @@ func loginChecks() []check {
 				and (d.deptype = 'o' or d.deptype in ('a', 'r', 'i') and not (
 					r.rolname in (@control::name, @enqueue::name) and coalesce(n.nspname = any(@platform::text[]::name[]), false)))
 				and coalesce(n.nspname !~ ` + tenantSchema + `, true)
-				-- What PostgreSQL gives to everybody, hardening takes from everybody and gives to the platform's roles.
-				and not (d.deptype = 'a' and coalesce(d.classid = 'pg_catalog.pg_language'::regclass or p.pronamespace = 11 and not exists (
-					select from pg_init_privs i where i.classoid = 'pg_catalog.pg_proc'::regclass and i.objoid = p.oid), false))`},
+				-- What PostgreSQL gives to everybody, hardening takes from everybody: the engine's logins keep set_config, control keeps all.
+				and not (d.deptype = 'a' and coalesce(p.oid = 'pg_catalog.set_config(text, text, boolean)'::regprocedure
+					or r.rolname = @control::name and p.pronamespace = 11 and not exists (
+						select from pg_init_privs i where i.classoid = 'pg_catalog.pg_proc'::regclass and i.objoid = p.oid), false))`},
 	}
 }

@@ -40,7 +40,7 @@ func TestHarden(t *testing.T) {
 
 	h.must("migrate", "up")
 	server, worker := h.start("serve"), h.start("work")
-	h.must("tenant", "create", "after")
+	h.must("tenant", "create", "after", "--tier", "dedicated")
 	for _, slug := range []string{"before", "after"} {
 		host, token := slug+".localhost", strings.TrimSpace(h.must("key", "create", slug, "--name", "test", "--token-only"))
 		var project struct {

@@ -197,6 +197,10 @@ var holes = []hole{
 		kind: "right", object: "database DB", tenant: "acme", undo: "revoke temp on database DB from ACME",
 	},
 	{name: "login's own right", sql: "grant select on rowhouse.tenants to LOGIN", kind: "right", object: "table rowhouse.tenants"},
+	{
+		name: "login's own function", sql: "grant execute on function pg_notify(text, text) to LOGIN", super: true,
+		kind: "right", object: "function pg_notify(text,text)",
+	},
 	{name: "login may make things", sql: "grant create on database DB to LOGIN", kind: "right", object: "database DB"},
 
 	{name: "database to PUBLIC", sql: "grant temp on database DB to public", kind: "public-right", object: "database DB"},
