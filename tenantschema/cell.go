@@ -54,6 +54,10 @@ type login struct {
 	conns   []*conn
 	dialing int
 	line    []*waiter
+	// busy counts the connections in use. demand is a moving average of those and of who is in line, as of weighed.
+	busy    int
+	demand  float64
+	weighed time.Time
 }
 
 // guest is a tenant that holds connections or waits for some.
@@ -98,10 +102,18 @@ const (
 	overdue = 100 * time.Millisecond
 	// handover is how long a login's line may stand before a connection of another login is closed in its favour.
 	handover = 25 * time.Millisecond
-	// A connection that others of its own login wait for is not closed in favour of another login before it has served for tenureDials
-	// times what it takes to open one, so that opening them never takes most of the time.
-	tenureDials             = 10
-	tenureLeast, tenureMost = 50 * time.Millisecond, 500 * time.Millisecond
+	// demandOver is the time over which a login's demand is averaged.
+	demandOver = time.Second
+	// unused is how long a connection has been free when its login is taken not to need it.
+	unused = time.Second
+	// better is how many times as many calls one connection of a login must serve before it is given one of another login.
+	better = 2
+	// A connection in use is not closed in favour of another login before it has served for tenureTimes what it costs to have another
+	// like it, so that this never takes most of the time: opening it, and residentCost for each tenant that it knows. For a login that has
+	// none, only opening it counts.
+	tenureTimes             = 10
+	residentCost            = 4 * time.Millisecond
+	tenureLeast, tenureMost = 50 * time.Millisecond, 5 * time.Second
 	// guestsKept is how many tenants are remembered although they hold nothing, which saves making them anew for each call.
 	guestsKept = 4096
 	// lookAhead is how many in line are looked at for one whose home has just come free.
@@ -204,6 +216,8 @@ func (h *house) login(t Tenant) *login {
 func (h *house) occupy(c *conn) (idle time.Duration) {
 	now := time.Now()
 	idle, c.busy, c.since = now.Sub(c.since), true, now
+	c.login.weigh(now)
+	c.login.busy++
 	h.leases.Add(1)
 	return idle
 }
@@ -211,6 +225,7 @@ func (h *house) occupy(c *conn) (idle time.Duration) {
 // enter puts w into its login's line.
 func (h *house) enter(l *login, w *waiter) {
 	w.at = l
+	l.weigh(time.Now())
 	l.line = append(l.line, w)
 	h.lines[l] = struct{}{}
 	if w.home != nil {
@@ -224,6 +239,7 @@ func (h *house) enter(l *login, w *waiter) {
 // leaveLine takes w out of its login's line.
 func (h *house) leaveLine(l *login, at int) *waiter {
 	w := l.line[at]
+	l.weigh(time.Now())
 	if l.line = slices.Delete(l.line, at, at+1); len(l.line) == 0 {
 		delete(h.lines, l)
 	}
@@ -325,14 +341,22 @@ func (h *house) giveBack(l *lease, clean bool) {
 	defer h.leases.Done()
 	now := time.Now()
 	h.counts.hold += (min(now.Sub(c.since), holdMost) - h.counts.hold) / 64
-	c.busy, c.since = false, now
-	if !clean || worn || h.done {
-		if worn {
-			h.counts.replaced++
-		}
+	c.login.weigh(now)
+	c.login.busy--
+	switch {
+	case h.done:
 		if clean && !worn {
 			h.work.Go(c.close)
 		}
+		h.remove(c)
+		h.depart(l.t)
+		return
+	case worn:
+		h.counts.replaced++
+		h.replace(c)
+		h.depart(l.t)
+		return
+	case !clean:
 		h.remove(c)
 		h.depart(l.t)
 		for waiting := range h.lines {
@@ -340,6 +364,7 @@ func (h *house) giveBack(l *lease, clean bool) {
 		}
 		return
 	}
+	c.busy, c.since = false, now
 	h.depart(l.t)
 	if !c.busy && !h.relieve(c) {
 		h.serve(c.login, c)
