@@ -118,7 +118,7 @@ func (h *house) replace(c *conn) {
 		fresh, err := h.db.connect(h.ctx, as)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.counts.dial += (time.Since(began) - h.counts.dial) / 8
+		h.opened(began)
 		l := c.login
 		switch {
 		case err != nil:
@@ -146,7 +146,7 @@ func (h *house) dial(l *login, as Login) {
 	c, err := h.db.connect(h.ctx, as)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.counts.dial += (time.Since(began) - h.counts.dial) / 8
+	h.opened(began)
 	l.dialing--
 	if err == nil && h.done {
 		h.total--
@@ -169,6 +169,12 @@ func (h *house) dial(l *login, as Login) {
 	c.login, c.born, c.since = l, time.Now(), time.Now()
 	l.conns = append(l.conns, c)
 	h.serve(l, c)
+}
+
+// opened notes an attempt to open a connection.
+func (h *house) opened(began time.Time) {
+	h.counts.opened++
+	h.counts.dial += (time.Since(began) - h.counts.dial) / 8
 }
 
 // sweep closes what nobody has used for long.

@@ -15,7 +15,7 @@ import (
 // loaded; each backend thus keeps only its share of the tenants. A call takes its home if that is free, or another free connection that
 // knows the tenant; otherwise it waits for one of these. Going anywhere else costs what several statements do, since that backend must
 // load the tenant's tables and plan its statements first: it is done when [crowd] calls wait for the home already, or when a call has
-// waited for many times what a call takes. That is consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016): a
+// waited for many times what that costs. That is consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016): a
 // tenant alone comes to use all connections, and many tenants keep to their own.
 //
 // Nobody in line is passed over for longer than [overdue]. A tenant has at most three quarters of the budget in hand or in line here;
@@ -81,31 +81,32 @@ type waiter struct {
 }
 
 type counters struct {
-	// hold is how long a call has a connection: a moving average, of which long ones count as holdMost.
-	hold time.Duration
+	// hold is how long a call has a connection that knows its tenant, strange how long one that does not: moving averages, in which long
+	// ones count as holdMost.
+	hold, strange time.Duration
 	// dial is how long it takes to open a connection: a moving average.
 	dial     time.Duration
 	waits    int64
 	waitTime time.Duration
 	replaced int64
+	opened   int64
 }
 
 const (
 	// crowd is how many wait for a home before another goes elsewhere at once.
 	crowd = 4
-	// A call loses patience after patienceHolds times what a call takes, within these bounds. The least is about what a tenant's first
-	// statements cost on a connection that does not know it.
-	patienceHolds          = 8
-	patienceLeast          = 3 * time.Millisecond
-	patienceMost, holdMost = 40 * time.Millisecond, 5 * time.Millisecond
+	// A call loses patience after patienceTimes times what it costs to be served where its tenant is not known, within these bounds. Both
+	// the cost and the wait grow with the load.
+	patienceTimes                         = 4
+	patienceLeast, patienceMost, holdMost = 3 * time.Millisecond, 250 * time.Millisecond, 100 * time.Millisecond
 	// overdue is how long one in line may be passed over by others whose home has come free.
 	overdue = 100 * time.Millisecond
 	// handover is how long a login's line may stand before a connection of another login is closed in its favour.
 	handover = 25 * time.Millisecond
 	// demandOver is the time over which a login's demand is averaged.
-	demandOver = time.Second
+	demandOver = 10 * time.Second
 	// unused is how long a connection has been free when its login is taken not to need it.
-	unused = time.Second
+	unused = 15 * time.Second
 	// better is how many times as many calls one connection of a login must serve before it is given one of another login.
 	better = 2
 	// A connection in use is not closed in favour of another login before it has served for tenureTimes what it costs to have another
@@ -150,7 +151,7 @@ func (h *house) take(ctx context.Context, t Tenant) (*conn, time.Duration, error
 		g.in++
 		c, home := h.choose(l, t)
 		if c != nil {
-			idle := h.occupy(c)
+			idle := h.occupy(c, t)
 			h.mu.Unlock()
 			return c, idle, nil
 		}
@@ -213,9 +214,10 @@ func (h *house) login(t Tenant) *login {
 	return l
 }
 
-func (h *house) occupy(c *conn) (idle time.Duration) {
+func (h *house) occupy(c *conn, t Tenant) (idle time.Duration) {
 	now := time.Now()
 	idle, c.busy, c.since = now.Sub(c.since), true, now
+	c.strange = !c.knows(t)
 	c.login.weigh(now)
 	c.login.busy++
 	h.leases.Add(1)
@@ -291,7 +293,7 @@ func (h *house) depart(t Tenant) {
 }
 
 func (h *house) give(w *waiter, c *conn) {
-	w.idle = h.occupy(c)
+	w.idle = h.occupy(c, w.t)
 	w.given <- c
 }
 
@@ -340,7 +342,12 @@ func (h *house) giveBack(l *lease, clean bool) {
 	defer h.mu.Unlock()
 	defer h.leases.Done()
 	now := time.Now()
-	h.counts.hold += (min(now.Sub(c.since), holdMost) - h.counts.hold) / 64
+	held := min(now.Sub(c.since), holdMost)
+	if c.strange {
+		h.counts.strange += (held - h.counts.strange) / 16
+	} else {
+		h.counts.hold += (held - h.counts.hold) / 64
+	}
 	c.login.weigh(now)
 	c.login.busy--
 	switch {

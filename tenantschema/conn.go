@@ -29,6 +29,8 @@ type conn struct {
 
 	login *login
 	busy  bool
+	// strange says that it did not know the tenant of the call that has it.
+	strange bool
 	// waiters is how many wait for just this connection.
 	waiters int
 	// born is when it was opened, since when it was last taken or given back.

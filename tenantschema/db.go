@@ -31,7 +31,7 @@ type Config struct {
 	// MaxRelations bounds the memory of a backend, which keeps what it has loaded of each table and of each tenant for as long as it
 	// lives: a connection is replaced when it has touched that many tables, counted for each tenant. Default 600, some 40 MB.
 	MaxRelations int
-	// MaxStatements is the most statements that are kept prepared on one connection. Default 512; each plan takes some 20 kB.
+	// MaxStatements is the most statements that are kept prepared on one connection. Default 768; each plan takes some 30 kB.
 	MaxStatements int
 	// Pooler says that the connections lead through PgBouncer or its like in transaction mode. Nothing is kept in sessions then: statements
 	// are parsed each time, and a scope takes a round trip more, because the seal names the backend.
@@ -67,7 +67,7 @@ func Open(cfg Config) (*DB, error) {
 	setDefault(&cfg.IdleTimeout, time.Minute)
 	setDefault(&cfg.LockTimeout, 2*time.Second)
 	setDefault(&cfg.MaxRelations, 600)
-	setDefault(&cfg.MaxStatements, 512)
+	setDefault(&cfg.MaxStatements, 768)
 	db := &DB{cfg: cfg, lockTimeout: lockTimeoutText(cfg.LockTimeout), descriptions: newDescriptions()}
 	db.batchTracer, _ = cfg.Tracer.(pgx.BatchTracer)
 	db.house = newHouse(db)

@@ -57,5 +57,5 @@ func (c *conn) knows(t Tenant) bool {
 
 // patience is how long a call waits now before it goes anywhere.
 func (h *house) patience() time.Duration {
-	return min(max(patienceHolds*h.counts.hold, patienceLeast), patienceMost)
+	return min(max(patienceTimes*(h.counts.strange-h.counts.hold), patienceLeast), patienceMost)
 }

@@ -16,6 +16,8 @@ type Stats struct {
 	WaitTime time.Duration
 	// Replaced counts the connections that were replaced because their backends had seen enough. See [Config.MaxRelations].
 	Replaced int64
+	// Opened counts all connections that were ever opened.
+	Opened int64
 }
 
 // LoginStats counts the connections of a login.
@@ -29,7 +31,7 @@ func (h *house) stats() Stats {
 	defer h.mu.Unlock()
 	s := Stats{
 		Cells: map[int]LoginStats{}, Total: h.total, Max: h.most,
-		Waits: h.counts.waits, WaitTime: h.counts.waitTime, Replaced: h.counts.replaced,
+		Waits: h.counts.waits, WaitTime: h.counts.waitTime, Replaced: h.counts.replaced, Opened: h.counts.opened,
 	}
 	for _, g := range h.guests {
 		s.Waiting += len(g.line)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,12 @@ const (
 	opList   = "list"
 	opInsert = "insert"
 	opMix    = "mix"
+	// opTour does each of them visits times for each tenant, which is how backends come to know all: PostgreSQL plans a prepared statement
+	// anew for its first five executions.
+	opTour = "tour"
+	visits = 6
+	// tourMost is how long a tour may take.
+	tourMost = 10 * time.Minute
 )
 
 // The distributions of requests over tenants.
@@ -130,13 +137,15 @@ const tenantOrder = 20250101
 
 // player is one client in a round.
 type player struct {
-	r       round
-	set     set
-	client  *client
-	broken  bool
-	random  *rand.Rand
-	zipf    *rand.Zipf
-	order   []int
+	r      round
+	set    set
+	client *client
+	broken bool
+	random *rand.Rand
+	zipf   *rand.Zipf
+	order  []int
+	// tour are the tenants that are still to be visited.
+	tour    []int
 	done    outcome
 	latency histogram
 }
@@ -144,6 +153,9 @@ type player struct {
 func newPlayer(r round, c *client, order []int, number int) *player {
 	random := rand.New(rand.NewPCG(r.Seed, uint64(number))) //nolint:gosec // Reproducible is what is wanted.
 	p := &player{r: r, set: setOf(r.Variant), client: c, random: random, order: order}
+	for n := number; n < len(order) && r.Operation == opTour; n += r.Clients {
+		p.tour = append(p.tour, order[n])
+	}
 	if r.Distribution == zipf {
 		p.zipf = rand.NewZipf(random, zipfS, 1, uint64(r.Tenants-1)) //nolint:gosec // Positive.
 	}
@@ -151,26 +163,38 @@ func newPlayer(r round, c *client, order []int, number int) *player {
 }
 
 func (p *player) run(ctx context.Context, end time.Time) {
-	for ctx.Err() == nil && !p.broken {
-		begin := time.Now()
-		if begin.After(end) {
-			return
+	if p.r.Operation == opTour {
+		for _, tenant := range p.tour {
+			for _, operation := range slices.Repeat([]string{opGet, opList, opInsert}, visits) {
+				if ctx.Err() != nil || p.broken || time.Now().After(end) {
+					return
+				}
+				p.one(tenant, operation)
+			}
 		}
-		tenant := p.tenant()
-		problem, wrong := p.request(tenant, p.operation())
-		p.done.Requests++
-		switch {
-		case problem == "":
-			p.latency.add(time.Since(begin))
-			continue
-		case wrong:
-			p.done.Mismatches++
-		default:
-			p.done.Errors++
-		}
-		if p.done.Problem == "" {
-			p.done.Problem = problem
-		}
+		return
+	}
+	for ctx.Err() == nil && !p.broken && !time.Now().After(end) {
+		p.one(p.tenant(), p.operation())
+	}
+}
+
+// one sends one request and notes what came of it.
+func (p *player) one(tenant int, operation string) {
+	begin := time.Now()
+	problem, wrong := p.request(tenant, operation)
+	p.done.Requests++
+	switch {
+	case problem == "":
+		p.latency.add(time.Since(begin))
+		return
+	case wrong:
+		p.done.Mismatches++
+	default:
+		p.done.Errors++
+	}
+	if p.done.Problem == "" {
+		p.done.Problem = problem
 	}
 }
 

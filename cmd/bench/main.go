@@ -90,7 +90,6 @@ type options struct {
 	rounds     int
 	round      time.Duration
 	warmup     time.Duration
-	warmupEach time.Duration
 	keep       bool
 	out, write string
 	from       string
@@ -108,8 +107,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.cellSize, "cell-size", 0, "tenants that share a login role; 0 is the product's default")
 	flags.IntVar(&o.rounds, "rounds", 3, "measured rounds of each variant in each configuration")
 	flags.DurationVar(&o.round, "round", 2*time.Second, "length of a round")
-	flags.DurationVar(&o.warmup, "warmup", 2*time.Second, "load before the first round of a configuration")
-	flags.DurationVar(&o.warmupEach, "warmup-each", 5*time.Millisecond, "more of it for each tenant, except for the ceiling")
+	flags.DurationVar(&o.warmup, "warmup", 2*time.Second, "load before the first round of a configuration, after a tour of all tenants")
 	flags.BoolVar(&o.keep, "keep", false, "leave the database and its roles in the server, which is going to be removed anyway")
 	flags.StringVar(&o.out, "out", "", "write all numbers as JSON into this `file`")
 	flags.StringVar(&o.write, "write", "", "write the report into this Markdown `file`, and its chart beside it")
@@ -129,8 +127,8 @@ func parseOptions(args []string) (options, error) {
 		return o, fmt.Errorf("bench takes no arguments, only flags: %q", flags.Args())
 	case !slices.IsSorted(o.tenants):
 		return o, errors.New("-tenants wants ascending numbers: tenants are added, never taken away")
-	case o.clients < 1 || o.conns < 2 || o.rounds < 1 || o.round <= 0 || o.warmup < 0 || o.warmupEach < 0:
-		return o, errors.New("-clients, -rounds and -round must be positive, -conns 2 or more, -warmup and -warmup-each not negative")
+	case o.clients < 1 || o.conns < 2 || o.rounds < 1 || o.round <= 0 || o.warmup < 0:
+		return o, errors.New("-clients, -rounds and -round must be positive, -conns 2 or more, -warmup not negative")
 	case o.url == "" && o.from == "":
 		return o, fmt.Errorf("there is no server: run this by `make bench`, or set %s to a superuser's URL", envURL)
 	}

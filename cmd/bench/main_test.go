@@ -112,7 +112,7 @@ func TestFaultyRunFails(t *testing.T) {
 	require.NoError(t, report{Results: []result{{Rounds: []outcome{done}}}}.fault())
 	for _, bad := range []outcome{{Errors: 1, Problem: "refused"}, {Mismatches: 1, Problem: "refused"}} {
 		require.ErrorContains(t, report{Results: []result{{Rounds: []outcome{done, bad}}}}.fault(), "refused")
-		require.ErrorContains(t, report{Results: []result{{Warmup: bad, Rounds: []outcome{done}}}}.fault(), "refused")
+		require.ErrorContains(t, report{Results: []result{{Warmups: []outcome{bad}, Rounds: []outcome{done}}}}.fault(), "refused")
 	}
 	require.ErrorContains(t, report{Problems: []string{"3 inserts left 2 jobs"}}.fault(), "3 inserts")
 }

@@ -15,7 +15,7 @@ import (
 func measure(ctx context.Context, o options) (r report, err error) {
 	r = report{Settings: settings{
 		Clients: o.clients, Conns: o.conns, Rounds: o.rounds,
-		CellSize: o.cellSize, Round: o.round.Seconds(), Warmup: o.warmup.Seconds(), WarmupEach: o.warmupEach.Seconds(),
+		CellSize: o.cellSize, Round: o.round.Seconds(), Warmup: o.warmup.Seconds(),
 	}}
 	p, err := settle(ctx, o.url, o.cellSize)
 	if err != nil {
@@ -147,14 +147,18 @@ func (b *bench) configuration(ctx context.Context, c config, addrs map[string]st
 	}
 	b.seed++
 	for i := range results {
-		warmup := b.o.warmup
-		if results[i].Variant != ceiling && c.Operation == opMix { // The mix comes first, and has met the tenants for the others.
-			warmup += time.Duration(c.Tenants) * b.o.warmupEach
+		if c.Operation == opMix { // It comes first, and has met the tenants for the others.
+			done, err := b.play(config{c.Tenants, c.Distribution, opTour}, results[i].Variant, addrs, tourMost)
+			if err != nil {
+				return err
+			}
+			results[i].Warmups = append(results[i].Warmups, done)
 		}
-		var err error
-		if results[i].Warmup, err = b.play(c, results[i].Variant, addrs, warmup); err != nil {
+		done, err := b.play(c, results[i].Variant, addrs, b.o.warmup)
+		if err != nil {
 			return err
 		}
+		results[i].Warmups = append(results[i].Warmups, done)
 	}
 	for n := range b.o.rounds {
 		b.seed++
@@ -201,7 +205,7 @@ func (b *bench) countJobs(ctx context.Context, c config, results []result) error
 	}
 	var inserts, errs int64
 	for _, r := range results {
-		for _, done := range append(slices.Clip(r.Rounds), r.Warmup) {
+		for _, done := range slices.Concat(r.Rounds, r.Warmups) {
 			inserts, errs = inserts+done.Inserts, errs+done.Errors
 		}
 	}

@@ -162,10 +162,10 @@ func (r report) sayMethod(say func(string, ...any)) {
 	say("- `pooled`, `sealed`: `tenantschema` with its defaults and tenants of that tier; %s.", cells)
 	say("- A tenant has one project of %d tasks, and those that the run inserts. All schemas come from the same migrations.", tasksEach)
 	say("- Requests go to tenants evenly (uniform), or to the tenant of rank k in proportion to k^-%.1f (zipf), in an order drawn once.", zipfS)
-	say("- Before the first round of a fleet and distribution, backends are new; each variant is warmed up for %s s and, except for the ceiling, "+
-		"%s ms more for each tenant. Then the variants take turns, %d rounds of %s s each (three quarters of it for one operation alone). A ratio is "+
+	say("- Before the first round of a fleet and distribution, backends are new; each variant is warmed up by a tour of all "+
+		"tenants, each operation %d times, and by %s s of the load that follows. Then the variants take turns, %d rounds of %s s each (three quarters of it for one operation alone). A ratio is "+
 		"that of two rounds of the same turn; what is printed is the median of the ratios.",
-		number(s.Warmup), number(s.WarmupEach*1000), s.Rounds, number(s.Round))
+		visits, number(s.Warmup), s.Rounds, number(s.Round))
 	say("- Each of the %s responses was held against the tenant that was asked for, and the number of jobs against the %s inserts: %s wrong, "+
 		"%s errors.", thousands(int(total.Requests)), thousands(int(total.Inserts)), thousands(int(total.Mismatches)), thousands(int(total.Errors)))
 	say("- Clients wait for their answers, so a slow variant is also asked less: latencies are those of a server that is busy, not overrun.")

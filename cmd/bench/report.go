@@ -20,13 +20,12 @@ type report struct {
 
 // settings are how it was measured. Times are in seconds.
 type settings struct {
-	Clients    int     `json:"clients"`
-	Conns      int     `json:"conns"`
-	CellSize   int     `json:"cell_size"`
-	Rounds     int     `json:"rounds"`
-	Round      float64 `json:"round_s"`
-	Warmup     float64 `json:"warmup_s"`
-	WarmupEach float64 `json:"warmup_each_s"`
+	Clients  int     `json:"clients"`
+	Conns    int     `json:"conns"`
+	CellSize int     `json:"cell_size"`
+	Rounds   int     `json:"rounds"`
+	Round    float64 `json:"round_s"`
+	Warmup   float64 `json:"warmup_s"`
 }
 
 // config is what the variants are compared under.
@@ -45,7 +44,7 @@ type result struct {
 	config
 
 	Variant string    `json:"variant"`
-	Warmup  outcome   `json:"warmup"`
+	Warmups []outcome `json:"warmups"`
 	Rounds  []outcome `json:"rounds"`
 	// Ratio, P50Ratio and P99Ratio compare with the ceiling.
 	Ratio    spread `json:"ratio"`
@@ -136,7 +135,7 @@ func (r report) configs() []config {
 // counts adds up what was asked and what went wrong, warm-up included.
 func (r report) counts() (total outcome) {
 	for _, found := range r.Results {
-		for _, done := range append(slices.Clip(found.Rounds), found.Warmup) {
+		for _, done := range slices.Concat(found.Rounds, found.Warmups) {
 			total.Requests += done.Requests
 			total.Inserts += done.Inserts
 			total.Errors += done.Errors

@@ -199,7 +199,7 @@ func tableOf(c *Config) []key {
 			setting: number(&c.Database.MaxRelations, within(10, 1_000_000)),
 		},
 		{
-			name: "database.max_statements", def: "512",
+			name: "database.max_statements", def: "768",
 			usage:   "most statements that are kept prepared on each connection",
 			why:     "Each tenant has its own, so that plans last. A kept plan takes some 20 kB of the backend.",
 			setting: number(&c.Database.MaxStatements, within(10, 100_000)),

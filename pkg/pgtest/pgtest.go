@@ -68,7 +68,7 @@ func (b *testBinary) begin() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		server, err := testserver.Start(ctx)
+		server, err := testserver.Start(ctx, nil)
 		if err != nil {
 			return "", err
 		}

@@ -20,7 +20,7 @@ func OwnServer(tb testing.TB) *Server {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	server, err := testserver.Start(ctx)
+	server, err := testserver.Start(ctx, nil)
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)

@@ -1,8 +1,8 @@
 // Command run runs another command with a PostgreSQL server for its tests:
 //
-//	go run ./pkg/pgtest/run -- go test ./...
+//	go run ./pkg/pgtest/run [-set NAME=VALUE]... -- go test ./...
 //
-// It starts one server, gives its URL to the command in TEST_DATABASE_URL, and removes the server when the command has ended. Where
+// It starts one server, with the settings of PostgreSQL that -set gives it, gives its URL to the command in TEST_DATABASE_URL, and removes the server when the command has ended. Where
 // TEST_DATABASE_URL is set already, it only runs the command. Its exit code is the command's, or 128 and the number of the signal that
 // ended it, as in a shell; 2 when it was called wrongly, 1 when there is no server.
 package main
@@ -10,10 +10,12 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/rowhousehq/rowhouse/pkg/pgtest/internal/testserver"
@@ -22,11 +24,22 @@ import (
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	if len(args) > 0 && args[0] == "--" {
-		args = args[1:]
+	settings := map[string]string{}
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.Usage = func() { fmt.Fprintln(os.Stderr, "usage: run [-set NAME=VALUE]... -- COMMAND [ARGUMENT...]") }
+	flags.Func("set", "", func(setting string) error {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok || name == "" {
+			return errors.New("want NAME=VALUE, as in shared_buffers=1GB")
+		}
+		settings[name] = value
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		return 2
 	}
-	if len(args) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: run -- COMMAND [ARGUMENT...]")
+	if args = flags.Args(); len(args) == 0 {
+		flags.Usage()
 		return 2
 	}
 	// The command gets what a terminal sends to the whole group a second time, which does no harm; what is sent to us alone, it needs.
@@ -37,7 +50,7 @@ func run(args []string) int {
 	if os.Getenv(testserver.EnvURL) != "" {
 		return command(args, os.Environ(), signals)
 	}
-	server, err := start(signals)
+	server, err := start(settings, signals)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
 		return 1
@@ -51,7 +64,7 @@ func run(args []string) int {
 }
 
 // start starts the server, or gives up when a signal comes.
-func start(signals <-chan os.Signal) (*testserver.Server, error) {
+func start(settings map[string]string, signals <-chan os.Signal) (*testserver.Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan struct{})
 	go func() {
@@ -62,7 +75,7 @@ func start(signals <-chan os.Signal) (*testserver.Server, error) {
 		case <-ctx.Done():
 		}
 	}()
-	server, err := testserver.Start(ctx)
+	server, err := testserver.Start(ctx, settings)
 	cancel()
 	<-stopped
 	return server, err

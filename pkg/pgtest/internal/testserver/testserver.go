@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,19 +38,20 @@ type Server struct {
 	// URL is that of its maintenance database, as its superuser.
 	URL string
 
-	dir    string
-	server *pgserver.Server
+	dir      string
+	settings map[string]string
+	server   *pgserver.Server
 }
 
-// Start runs a server of its own.
-func Start(ctx context.Context) (*Server, error) {
+// Start runs a server of its own. The settings of PostgreSQL go before those that suit tests; nil adds none.
+func Start(ctx context.Context, settings map[string]string) (*Server, error) {
 	base := baseDir()
 	sweep(ctx, base)
 	dir, err := os.MkdirTemp(base, dirPattern)
 	if err != nil {
 		return nil, fmt.Errorf("starting a test server: %w", err)
 	}
-	s := &Server{dir: dir}
+	s := &Server{dir: dir, settings: settings}
 	// Open to PostgreSQL's user, who is another one than root.
 	if err = os.Chmod(dir, 0o711); err == nil { //nolint:gosec // What is in it has its own modes.
 		err = s.run(ctx, 0)
@@ -63,19 +65,18 @@ func Start(ctx context.Context) (*Server, error) {
 
 // run starts the server on a port, 0 for any.
 func (s *Server) run(ctx context.Context, port int) (err error) {
+	settings := map[string]string{
+		// Several test binaries at a time, each with pools.
+		"max_connections": "200",
+		"shared_buffers":  "128MB",
+		// A test with hundreds of schemas touches that many tables in one transaction.
+		"max_locks_per_transaction": "256",
+		// A checkpoint of its own accord is work for nothing: the cluster is about to be deleted.
+		"checkpoint_timeout": "1h",
+	}
+	maps.Copy(settings, s.settings)
 	s.server, err = pgserver.Start(ctx, pgserver.Config{
-		DataDir: filepath.Join(s.dir, dataDir),
-		Port:    port,
-		Fast:    true,
-		Settings: map[string]string{
-			// Several test binaries at a time, each with pools.
-			"max_connections": "200",
-			"shared_buffers":  "128MB",
-			// A test with hundreds of schemas touches that many tables in one transaction.
-			"max_locks_per_transaction": "256",
-			// A checkpoint of its own accord is work for nothing: the cluster is about to be deleted.
-			"checkpoint_timeout": "1h",
-		},
+		DataDir: filepath.Join(s.dir, dataDir), Port: port, Fast: true, Settings: settings,
 	})
 	return err
 }

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestServerLeavesNothing(t *testing.T) {
 	t.Parallel()
-	s, err := Start(t.Context())
+	s, err := Start(t.Context(), nil)
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), s.URL)
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestServerLeavesNothing(t *testing.T) {
 
 func TestServerComesBackAfterKill(t *testing.T) {
 	t.Parallel()
-	s, err := Start(t.Context())
+	s, err := Start(t.Context(), nil)
 	require.NoError(t, err)
 	require.NoError(t, s.Kill(t.Context()))
 	_, err = pgx.Connect(t.Context(), s.URL)
@@ -46,7 +46,7 @@ func TestStartThatFailsLeavesNothing(t *testing.T) {
 	t.Setenv("TMPDIR", base)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Start(ctx)
+	_, err := Start(ctx, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	left, err := os.ReadDir(base)
 	require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestStartThatFailsLeavesNothing(t *testing.T) {
 func TestSweepRemovesWhatWasAbandoned(t *testing.T) {
 	base := t.TempDir()
 	t.Setenv("TMPDIR", base)
-	s, err := Start(t.Context())
+	s, err := Start(t.Context(), nil)
 	require.NoError(t, err)
 	old := time.Now().Add(-2 * abandonedAfter)
 	named := func(suffix string) string { return filepath.Join(base, strings.TrimSuffix(dirPattern, "*")+suffix) }
