@@ -177,6 +177,33 @@ func TestHouse_IdleConnectionsEnd(t *testing.T) {
 	who(t, scope)
 }
 
+// Cells that are used alike keep their connections, although each of them is free now and then while the other cell's callers wait:
+// a connection that is opened anew has everything to learn.
+func TestHouse_ConnectionsStay(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d := pgtest.NewWith(t, pgtest.Options{CellSize: 4})
+	db, _ := engineWith(t, d, tenantschema.Config{MaxConns: 6, AcquireTimeout: time.Minute})
+	all := scopes(d, db, 8)
+	for range 5 {
+		var wg sync.WaitGroup
+		for i := range 24 {
+			wg.Go(func() {
+				for n := range 20 {
+					if _, err := all[(i+n)%len(all)].Exec(ctx, "select pg_sleep(0.002)"); err != nil {
+						t.Errorf("query: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(50 * time.Millisecond) // All connections are free for a while, and then all cells want some.
+	}
+	s := db.Stats()
+	require.LessOrEqual(t, s.Opened, int64(6+4), "six, and some that changed cells at the beginning: %+v", s)
+	require.Len(t, s.Cells, 2)
+}
+
 // A backend that has seen enough of the tenants' tables is replaced, whoever it serves.
 func TestHouse_ConnectionsAreReplaced(t *testing.T) {
 	t.Parallel()

@@ -68,7 +68,7 @@ func (f *fleet) grow(ctx context.Context, s set, count int) error {
 	return nil
 }
 
-const chunk = 25
+const chunk = 50
 
 func (f *fleet) makeSome(ctx context.Context, manager *tenancy.Manager, s set, from, to int, done func()) error {
 	cfg, err := pgx.ParseConfig(f.place.DatabaseURL)
@@ -83,8 +83,10 @@ func (f *fleet) makeSome(ctx context.Context, manager *tenancy.Manager, s set, f
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // Everything is committed by then.
+	creator := manager.Creator()
+	defer creator.Close()
 	for i := from; i < to; i++ {
-		t, _, err := manager.Create(ctx, newTenant(s, i))
+		t, _, err := creator.Create(ctx, newTenant(s, i))
 		if err != nil {
 			return err
 		}

@@ -196,7 +196,7 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 
 // enginePools shows the engine's connections: all of them under their one budget, and those of each cell.
 func enginePools(s tenantschema.Stats) map[string]telemetry.PoolStat {
-	all := telemetry.PoolStat{Total: s.Total, Max: s.Max, Waits: s.Waits, WaitTime: s.WaitTime}
+	all := telemetry.PoolStat{Total: s.Total, Max: s.Max, Waits: s.Waits, WaitTime: s.WaitTime, Opened: s.Opened}
 	pools := map[string]telemetry.PoolStat{}
 	add := func(name string, l tenantschema.LoginStats) {
 		pools[name] = telemetry.PoolStat{Acquired: l.Acquired, Idle: l.Idle, Total: l.Acquired + l.Idle + l.Dialing, Max: s.Max}

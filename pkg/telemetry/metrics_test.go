@@ -53,7 +53,7 @@ func fill(t *testing.T, m *telemetry.Metrics) {
 	m.CatalogRefreshed(8)
 	m.CatalogRefreshFailed()
 	require.NoError(t, m.RegisterPool("control", func() telemetry.PoolStat {
-		return telemetry.PoolStat{Acquired: 3, Idle: 1, Total: 5, Max: 8, Waits: 9, WaitTime: 1500 * time.Millisecond}
+		return telemetry.PoolStat{Acquired: 3, Idle: 1, Total: 5, Max: 8, Waits: 9, WaitTime: 1500 * time.Millisecond, Opened: 7}
 	}))
 	require.NoError(t, m.RegisterPools("cell", func() map[string]telemetry.PoolStat {
 		return map[string]telemetry.PoolStat{"cell_01": {Max: 16}, "cell_02": {Max: 17}}

@@ -16,19 +16,21 @@ type PoolStat struct {
 	// Waits is how often no connection was idle, WaitTime how long callers waited then altogether, until they had one.
 	Waits    int64
 	WaitTime time.Duration
+	// Opened is how many connections were opened altogether.
+	Opened int64
 }
 
 // FromPgxPool gives the state of a pgx pool.
 func FromPgxPool(s *pgxpool.Stat) PoolStat {
 	return PoolStat{
 		Acquired: int(s.AcquiredConns()), Idle: int(s.IdleConns()), Total: int(s.TotalConns()), Max: int(s.MaxConns()),
-		Waits: s.EmptyAcquireCount(), WaitTime: s.EmptyAcquireWaitTime(),
+		Waits: s.EmptyAcquireCount(), WaitTime: s.EmptyAcquireWaitTime(), Opened: s.NewConnsCount(),
 	}
 }
 
 // poolCollector asks the registered pools at each scrape.
 type poolCollector struct {
-	acquired, idle, total, limit, waits, waitSeconds *prometheus.Desc
+	acquired, idle, total, limit, waits, waitSeconds, opened *prometheus.Desc
 
 	mu      sync.Mutex
 	sources map[string]func() map[string]PoolStat
@@ -45,6 +47,7 @@ func newPoolCollector() *poolCollector {
 		limit:       desc("max_connections", "Most connections that the pool may hold."),
 		waits:       desc("waits_total", "How often no connection was idle when one was wanted, and one was got in the end."),
 		waitSeconds: desc("wait_seconds_total", "Time that those callers waited altogether."),
+		opened:      desc("opened_total", "Connections that were opened. In pools of tenants each must load their tables anew: many a second are a fault."),
 		sources:     map[string]func() map[string]PoolStat{},
 	}
 }
@@ -61,7 +64,7 @@ func (c *poolCollector) add(name string, source func() map[string]PoolStat) erro
 
 // Describe implements [prometheus.Collector].
 func (c *poolCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.acquired, c.idle, c.total, c.limit, c.waits, c.waitSeconds} {
+	for _, d := range []*prometheus.Desc{c.acquired, c.idle, c.total, c.limit, c.waits, c.waitSeconds, c.opened} {
 		out <- d
 	}
 }
@@ -85,6 +88,7 @@ func (c *poolCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.limit, s.Max)
 			out <- prometheus.MustNewConstMetric(c.waits, prometheus.CounterValue, float64(s.Waits), name)
 			out <- prometheus.MustNewConstMetric(c.waitSeconds, prometheus.CounterValue, s.WaitTime.Seconds(), name)
+			out <- prometheus.MustNewConstMetric(c.opened, prometheus.CounterValue, float64(s.Opened), name)
 		}
 	}
 }
