@@ -1,6 +1,7 @@
 package tenantschema_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -54,6 +56,80 @@ func BenchmarkScope(b *testing.B) {
 				base, own = base+between.Sub(started), own+time.Since(between)
 			}
 			b.ReportMetric(float64(own)/float64(base), "x-bare")
+		})
+	}
+}
+
+// BenchmarkTenants asks one tenant after another, on one connection that knows them all. "x-one" are ratios to a prepared statement that
+// always asks the same schema; the ways take turns. "schemas" is PostgreSQL's own share: statements that name their schema, prepared by a
+// connection that changes neither role nor path, so that whatever it is slower by comes of the many tables, their descriptions and plans.
+func BenchmarkTenants(b *testing.B) {
+	ctx := b.Context()
+	d := pgtest.New(b)
+	db, err := tenantschema.Open(d.EngineConfig(tenantschema.Config{MaxConns: 1, MaxStatements: 1000, MaxRelations: 10_000}))
+	require.NoError(b, err)
+	b.Cleanup(db.Close)
+	cfg, err := d.Logins.Owner()
+	require.NoError(b, err)
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = conn.Close(ctx) })
+
+	const most = 200
+	scopes := map[tenantschema.Tier][]tenantschema.Scope{}
+	names := make([]string, most)
+	creator := d.Manager.Creator()
+	defer creator.Close()
+	for _, tier := range []tenantschema.Tier{tenantschema.TierPooled, tenantschema.TierSealed} {
+		for i := range most {
+			t, _, err := creator.Create(ctx, tenancy.NewTenant{Slug: fmt.Sprintf("%s-%d", tier, i), Tier: string(tier)})
+			require.NoError(b, err)
+			scopes[tier] = append(scopes[tier], db.Tenant(t.Engine()))
+			if tier == tenantschema.TierPooled {
+				names[i] = fmt.Sprintf("s%d", i)
+				_, err = conn.Prepare(ctx, names[i], fmt.Sprintf("select count(*) from %s.projects where name = $1", t.Schema.Quote()))
+				require.NoError(b, err)
+			}
+		}
+	}
+	var found int
+	bare := func(i int) error { return conn.QueryRow(ctx, names[i], "x").Scan(&found) }
+	scoped := func(tier tenantschema.Tier) func(int) error {
+		return func(i int) error {
+			return scopes[tier][i].QueryRow(ctx, "select count(*) from projects where name = $1", "x").Scan(&found)
+		}
+	}
+	ways := []struct {
+		name string
+		ask  func(i int) error
+	}{
+		{"one", func(int) error { return bare(0) }}, {"schemas", bare},
+		{"pooled", scoped(tenantschema.TierPooled)}, {"sealed", scoped(tenantschema.TierSealed)},
+	}
+	for _, n := range []int{1, 20, most} {
+		b.Run(fmt.Sprintf("tenants=%d", n), func(b *testing.B) {
+			for range 7 { // PostgreSQL plans the first five executions anew.
+				for i := range n {
+					for _, way := range ways {
+						require.NoError(b, way.ask(i))
+					}
+				}
+			}
+			spent := make([]time.Duration, len(ways))
+			for b.Loop() { // All tenants, in each way.
+				for w, way := range ways {
+					started := time.Now()
+					for i := range n {
+						if err := way.ask(i); err != nil {
+							b.Fatal(err)
+						}
+					}
+					spent[w] += time.Since(started)
+				}
+			}
+			for w, way := range ways[1:] {
+				b.ReportMetric(float64(spent[w+1])/float64(spent[0]), way.name+"-x-one")
+			}
 		})
 	}
 }

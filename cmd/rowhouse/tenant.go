@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,11 +133,18 @@ func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) 
 }
 
 func (c *cli) tenantCreate() *cobra.Command {
-	var name, tier string
-	cmd := c.asOwner("create SLUG", "Create a tenant with the subdomain SLUG",
+	var name, tier, file string
+	var workers int
+	var stdin io.Reader
+	cmd := c.asOwner("create SLUG", "Create a tenant with the subdomain SLUG, or those of a file",
 		"Role, schema, all migrations, grants and catalog row are made in one transaction where the migrations allow. Running servers answer on\n"+
-			"the subdomain within a second. Creating a tenant that is there already changes nothing and finishes what a crash interrupted.",
+			"the subdomain within a second. Creating a tenant that is there already changes nothing and finishes what a crash interrupted.\n\n"+
+			"--from-file takes CSV whose first line names its columns: slug, and if you like name and tier. What cannot be made is listed with its\n"+
+			"line, and keeps no other from being made (exit code 4); the same command again makes what is missing.",
 		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
+			if file != "" {
+				return c.createFromFile(ctx, cfg, o, file, stdin, workers)
+			}
 			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name, Tier: tier})
 			if err != nil {
 				return err
@@ -156,7 +164,23 @@ func (c *cli) tenantCreate() *cobra.Command {
 			c.note("next: rowhouse key create %s --name my-first-key", t.Slug)
 			return nil
 		})
+	cmd.Use = "create (SLUG | --from-file FILE)"
+	one := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		stdin = cmd.InOrStdin()
+		switch {
+		case file == "":
+			return one(cmd, args)
+		case len(args) > 0 || name != "" || tier != "":
+			return usagef("--from-file takes slugs, names and tiers from the file: leave out SLUG, --name and --tier")
+		case workers < 1 || workers > 64:
+			return usagef("--workers takes 1 to 64, not %d", workers)
+		}
+		return nil
+	}
 	cmd.Flags().StringVar(&name, "name", "", "the customer's name, for people (default: the slug)")
+	cmd.Flags().StringVar(&file, "from-file", "", "CSV `file` of tenants with the columns slug, name, tier; - reads standard input")
+	cmd.Flags().IntVar(&workers, "workers", 4, "with --from-file: how many tenants are made at a time")
 	bindTier(cmd, &tier)
 	return cmd
 }
