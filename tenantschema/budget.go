@@ -24,7 +24,7 @@ func (h *house) deserves(wanting *login, c *conn, now time.Time) bool {
 	wanting.weigh(now)
 	from.weigh(now)
 	if wanting.places() == 0 {
-		return now.Sub(c.born) > h.tenure(0) && (from == h.richest(now) || waited > overdue)
+		return now.Sub(c.born) > min(h.tenure(0), owedWithin) && (from == h.richest(now) || waited > overdue)
 	}
 	left := from.places() - 1
 	return waited > handover && left > 0 && now.Sub(c.born) > h.tenure(len(c.seen)) &&

@@ -111,10 +111,11 @@ const (
 	better = 2
 	// A connection in use is not closed in favour of another login before it has served for tenureTimes what it costs to have another
 	// like it, so that this never takes most of the time: opening it, and residentCost for each tenant that it knows. For a login that has
-	// none, only opening it counts.
+	// none, only opening it counts, and never more than owedWithin: somebody waits who gets nothing at all.
 	tenureTimes             = 10
 	residentCost            = 4 * time.Millisecond
 	tenureLeast, tenureMost = 50 * time.Millisecond, 5 * time.Second
+	owedWithin              = 500 * time.Millisecond
 	// guestsKept is how many tenants are remembered although they hold nothing, which saves making them anew for each call.
 	guestsKept = 4096
 	// lookAhead is how many in line are looked at for one whose home has just come free.
