@@ -76,7 +76,7 @@ func BenchmarkTenants(b *testing.B) {
 	b.Cleanup(func() { _ = conn.Close(ctx) })
 
 	const most = 200
-	scopes := map[tenantschema.Tier][]tenantschema.Scope{}
+	scopes := make(map[tenantschema.Tier][]tenantschema.Scope)
 	names := make([]string, most)
 	creator := d.Manager.Creator()
 	defer creator.Close()

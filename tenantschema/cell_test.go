@@ -196,8 +196,7 @@ func TestHouse_ConnectionsStay(t *testing.T) {
 				}
 			})
 		}
-		wg.Wait()
-		time.Sleep(50 * time.Millisecond) // All connections are free for a while, and then all cells want some.
+		wg.Wait() // All connections are free for a moment, and then all cells want some.
 	}
 	s := db.Stats()
 	require.LessOrEqual(t, s.Opened, int64(6+4), "six, and some that changed cells at the beginning: %+v", s)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
@@ -30,7 +30,7 @@ type fileRow struct {
 func readTenants(path string, stdin io.Reader) ([]fileRow, error) {
 	in := stdin
 	if path != "-" {
-		file, err := os.Open(path) //nolint:gosec // The operator names it.
+		file, err := os.Open(path)
 		if err != nil {
 			return nil, apperr.New(apperr.Invalid, "--from-file: %v", err)
 		}
@@ -134,7 +134,7 @@ func (c *cli) createFromFile(ctx context.Context, cfg config.Config, o *owner, p
 	var table [][]string
 	for _, f := range report.Failed {
 		header = []string{"LINE", "SLUG", "NOT MADE BECAUSE"}
-		table = append(table, []string{fmt.Sprint(f.Line), f.Slug, f.Error})
+		table = append(table, []string{strconv.Itoa(f.Line), f.Slug, f.Error})
 	}
 	if err = c.print(report, header, table); err != nil {
 		return err

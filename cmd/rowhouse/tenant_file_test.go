@@ -32,12 +32,19 @@ func TestTenantCreate_FromFile(t *testing.T) {
 	write(text.String())
 
 	type outcome struct {
-		Rows, Created, Existed int
-		Failed                 []struct {
-			Line        int
-			Slug, Error string
-		}
-		Tenants []struct{ Slug, Name, Tier string }
+		Rows    int `json:"rows"`
+		Created int `json:"created"`
+		Existed int `json:"existed"`
+		Failed  []struct {
+			Line  int    `json:"line"`
+			Slug  string `json:"slug"`
+			Error string `json:"error"`
+		} `json:"failed"`
+		Tenants []struct {
+			Slug string `json:"slug"`
+			Name string `json:"name"`
+			Tier string `json:"tier"`
+		} `json:"tenants"`
 	}
 	var got outcome
 	r := h.run("tenant", "create", "--from-file", path, "--workers", "3", "--output", "json")

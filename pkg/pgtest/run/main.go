@@ -2,9 +2,9 @@
 //
 //	go run ./pkg/pgtest/run [-set NAME=VALUE]... -- go test ./...
 //
-// It starts one server, with the settings of PostgreSQL that -set gives it, gives its URL to the command in TEST_DATABASE_URL, and removes the server when the command has ended. Where
-// TEST_DATABASE_URL is set already, it only runs the command. Its exit code is the command's, or 128 and the number of the signal that
-// ended it, as in a shell; 2 when it was called wrongly, 1 when there is no server.
+// It starts one server, with the settings of PostgreSQL that -set gives it, gives its URL to the command in TEST_DATABASE_URL, and
+// removes the server when the command has ended. Where TEST_DATABASE_URL is set already, it only runs the command. Its exit code is the
+// command's, or 128 and the number of the signal that ended it, as in a shell; 2 when it was called wrongly, 1 when there is no server.
 package main
 
 import (
