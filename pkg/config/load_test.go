@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 			DrainTime: 500 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Database: config.Database{RolePrefix: "rowhouse", MaxConns: 16, ControlConns: 8,
-			AcquireTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxRelations: 600, MaxStatements: 512},
+			AcquireTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxRelations: 600, MaxStatements: 768},
 		Jobs:    config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
 		Tenants: config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 1000, RoleBlock: 20},
 		Log:     config.Log{Level: "info", Format: "auto"},
