@@ -77,7 +77,7 @@ check: ## What CI runs: lint, build, test, race
 
 # The server that WITH_POSTGRES starts goes away with all that is in it; one of TEST_DATABASE_URL is left as it was.
 # Its catalog alone is larger than the memory that suits tests.
-HTTP_BENCH = go build -o bin/bench ./cmd/bench && $(WITH_POSTGRES:--=-set shared_buffers=4GB --) bin/bench $(if $(TEST_DATABASE_URL),,-keep)
+HTTP_BENCH = go build -o bin/bench ./cmd/bench && $(WITH_POSTGRES:--=-set shared_buffers=4GB -set autovacuum=off --) bin/bench $(if $(TEST_DATABASE_URL),,-keep)
 
 .PHONY: bench
 bench: ## What tenants cost over HTTP, against a schema without any: 1, 200 and 2,000 tenants, some 8 minutes; flags in ARGS='-rounds 5'

@@ -96,9 +96,9 @@ const (
 	// crowd is how many wait for a home before another goes elsewhere at once.
 	crowd = 4
 	// A call loses patience after patienceTimes times what it costs to be served where its tenant is not known, within these bounds. Both
-	// the cost and the wait grow with the load.
+	// the cost and the wait grow with the load. It never waits for longer than [overdue] beside a connection that is free.
 	patienceTimes                         = 4
-	patienceLeast, patienceMost, holdMost = 3 * time.Millisecond, 250 * time.Millisecond, 100 * time.Millisecond
+	patienceLeast, patienceMost, holdMost = 3 * time.Millisecond, overdue, 100 * time.Millisecond
 	// overdue is how long one in line may be passed over by others whose home has come free.
 	overdue = 100 * time.Millisecond
 	// handover is how long a login's line may stand before a connection of another login is closed in its favour.

@@ -35,54 +35,91 @@ func sealedPolicy(name Name) string {
 	return "(( SELECT seal.sealed('" + name.s + "'::text) AS sealed) AND seal.planned('" + name.s + "'::text))"
 }
 
-// relations reads the tables and views of name, without goose's own. The search_path must be name's.
-func relations(ctx context.Context, tx pgx.Tx, name Name) ([]relation, error) {
-	rows, err := tx.Query(ctx, `select c.relname::text, c.relkind = 'v', c.relkind = 'm', c.relrowsecurity,
-			(select pg_catalog.pg_get_expr(p.polqual, p.polrelid) from pg_catalog.pg_policy p
-				where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null
-					and p.polroles = '{0}'),
-			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive),
-			exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> $4),
-			case when c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}' or c.reloptions @> '{security_invoker=on}', false)
-				then pg_catalog.pg_get_viewdef(c.oid) else '' end,
-			array(select a.attname::text from pg_catalog.pg_attribute a
-				where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
-		from pg_catalog.pg_namespace n
-		join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
-			and d.classid = 'pg_catalog.pg_class'::regclass
-		join pg_catalog.pg_class c on c.oid = d.objid
-		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> $2
-		order by c.relname`, name.String(), VersionTable, policySeal, policyOpen)
-	if err != nil {
-		return nil, fmt.Errorf("list policies: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
-		err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns)
-		return r, err
+// sqlRelations lists the tables and views of the schema $1, without goose's own table $2. $3 and $4 are the policies' names. The search_path
+// must be the schema's: expressions are printed as it lets them be.
+const sqlRelations = `select c.relname::text, c.relkind = 'v', c.relkind = 'm', c.relrowsecurity,
+		(select pg_catalog.pg_get_expr(p.polqual, p.polrelid) from pg_catalog.pg_policy p
+			where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null
+				and p.polroles = '{0}'),
+		exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive),
+		exists (select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polname <> $4),
+		case when c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}' or c.reloptions @> '{security_invoker=on}', false)
+			then pg_catalog.pg_get_viewdef(c.oid) else '' end,
+		array(select a.attname::text from pg_catalog.pg_attribute a
+			where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+	from pg_catalog.pg_namespace n
+	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+		and d.classid = 'pg_catalog.pg_class'::regclass
+	join pg_catalog.pg_class c on c.oid = d.objid
+	where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> $2
+	order by c.relname`
+
+// listRelations queues [sqlRelations].
+func listRelations(batch *pgx.Batch, name Name, found *[]relation) {
+	batch.Queue(sqlRelations, name.String(), VersionTable, policySeal, policyOpen).Query(func(rows pgx.Rows) (err error) {
+		*found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
+			err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns)
+			return r, err
+		})
+		if err != nil {
+			return fmt.Errorf("list policies: %w", err)
+		}
+		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list policies: %w", err)
-	}
-	return found, nil
 }
 
-// sealTables puts the seal on every table of name that lacks it, and on every view. It changes nothing that is right, so that it locks
-// nothing then. The search_path must be name's.
+// relations is [listRelations] alone.
+func relations(ctx context.Context, tx pgx.Tx, name Name) (found []relation, err error) {
+	batch := &pgx.Batch{}
+	listRelations(batch, name, &found)
+	return found, tx.SendBatch(ctx, batch).Close()
+}
+
+// secure gives the tenant's role its rights on all that is in the schema, and puts the seal on every table that is to have it and lacks
+// it, and on every view. It changes nothing that is right, so that it locks nothing then. The search_path must be the schema's.
+func secure(ctx context.Context, tx pgx.Tx, spec Spec) error {
+	var statements []string
+	var found []relation
+	batch := &pgx.Batch{}
+	batch.Queue(sqlTables, spec.Name.String(), VersionTable).Query(func(rows pgx.Rows) (err error) {
+		statements, err = grants(rows, spec.Name)
+		return err
+	})
+	if spec.Sealed {
+		listRelations(batch, spec.Name, &found)
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return err
+	}
+	missing, err := seals(found, spec.Name)
+	if err != nil {
+		return err
+	}
+	return sendDDL(ctx, tx, append(statements, missing...), "grant rights and seal tables")
+}
+
+// sealTables is the part of [secure] that seals.
 func sealTables(ctx context.Context, tx pgx.Tx, name Name) error {
 	found, err := relations(ctx, tx, name)
 	if err != nil {
 		return err
 	}
-	batch := &pgx.Batch{}
+	statements, err := seals(found, name)
+	if err != nil {
+		return err
+	}
+	return sendDDL(ctx, tx, statements, "seal tables")
+}
+
+// seals gives what is missing on the relations of name.
+func seals(found []relation, name Name) (statements []string, err error) {
 	for _, r := range found {
 		if r.matview {
-			return fmt.Errorf("tenantschema: the materialized view %s cannot be sealed: PostgreSQL has no policies on those; use a table", r.name)
+			return nil, fmt.Errorf("tenantschema: the materialized view %s cannot be sealed: PostgreSQL has no policies on those; use a table", r.name)
 		}
-		for _, sql := range r.seal(name) {
-			batch.Queue(sql)
-		}
+		statements = append(statements, r.seal(name)...)
 	}
-	return sendDDL(ctx, tx, batch, "seal tables")
+	return statements, nil
 }
 
 // seal gives the statements that are missing.
@@ -126,27 +163,26 @@ func unsealTables(ctx context.Context, tx pgx.Tx, name Name) error {
 	if err != nil {
 		return err
 	}
-	batch := &pgx.Batch{}
+	var statements []string
 	for _, r := range found {
 		if r.view || r.matview || r.sealed == nil && !r.secured {
 			continue
 		}
 		table := pgx.Identifier{name.s, r.name}.Sanitize()
-		batch.Queue("drop policy if exists " + policySeal + " on " + table)
-		batch.Queue("drop policy if exists " + policyOpen + " on " + table)
+		statements = append(statements, "drop policy if exists "+policySeal+" on "+table, "drop policy if exists "+policyOpen+" on "+table)
 		if !r.own {
-			batch.Queue("alter table " + table + " disable row level security")
+			statements = append(statements, "alter table "+table+" disable row level security")
 		}
 	}
-	return sendDDL(ctx, tx, batch, "unseal tables")
+	return sendDDL(ctx, tx, statements, "unseal tables")
 }
 
 // sendDDL sends statements without arguments in one round trip.
-func sendDDL(ctx context.Context, tx pgx.Tx, batch *pgx.Batch, what string) error {
-	if batch.Len() == 0 {
+func sendDDL(ctx context.Context, tx pgx.Tx, statements []string, what string) error {
+	if len(statements) == 0 {
 		return nil
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if _, err := tx.Conn().PgConn().Exec(ctx, strings.Join(statements, ";\n")).ReadAll(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 )
 
 // ErrNoSchema is returned when a tenant's schema is not there.
@@ -25,6 +26,9 @@ type ProvisionerConfig struct {
 	ConnConfig *pgx.ConnConfig
 	// Migrations holds goose SQL files for a tenant's schema in its root. Required. The SQL names no schema.
 	Migrations fs.FS
+	// GoMigrations are migrations in Go, which take their place among the files by their versions. Those that run in a transaction are part
+	// of the schema's; the others get a database whose search_path is the schema's, and must not change it.
+	GoMigrations []*goose.Migration
 	// LockTimeout is how long a migration waits for a lock on a table before it fails and leaves the tenant as it was. Default 5 s.
 	LockTimeout time.Duration
 }
@@ -47,7 +51,7 @@ func NewProvisioner(cfg ProvisionerConfig) (*Provisioner, error) {
 	if cfg.LockTimeout == 0 {
 		cfg.LockTimeout = 5 * time.Second
 	}
-	groups, err := readGroups(cfg.Migrations)
+	groups, err := readGroups(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +68,10 @@ type Session struct {
 	driver *stdlib.Conn
 	conn   *pgx.Conn
 	db     *sql.DB // the same connection, for goose
+	// provider is goose's, made on first use; script and versions are what it works through.
+	provider *goose.Provider
+	script   *script
+	versions *versions
 }
 
 // Connect opens a session.
@@ -79,7 +87,12 @@ func (p *Provisioner) Connect(ctx context.Context) (*Session, error) {
 		return nil, fmt.Errorf("connect as owner: %w", err)
 	}
 	c := driverConn.(*stdlib.Conn) //nolint:errcheck,forcetypeassert // pgx's connector gives nothing else.
-	return &Session{p: p, driver: c, conn: c.Conn(), db: openShared(c)}, nil
+	s := &Session{p: p, driver: c, conn: c.Conn(), script: &script{}}
+	s.db = openShared(c, s.script)
+	if s.versions, err = newVersions(s.script); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Close closes the connection, which rolls back what is open.
@@ -229,7 +242,7 @@ func (s *Session) prepare(ctx context.Context, tx pgx.Tx, spec Spec) error {
 // advance runs the pending groups of migrations: prepare in the first transaction, record in each.
 func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.Context, pgx.Tx) error, record Record) error {
 	name := spec.Name
-	first, version := true, int64(0)
+	first, fresh, version := true, false, int64(0)
 	for {
 		finished := false
 		err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
@@ -245,21 +258,17 @@ func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.C
 				return err
 			}
 			var err error
-			if version, err = s.currentVersion(ctx, tx, name); err != nil {
+			if version, fresh, err = s.currentVersion(ctx, tx, name); err != nil {
 				return err
 			}
 			if g, ok := s.p.next(version); ok && g.tx {
-				if version, err = s.goose(ctx, g.last); err != nil {
+				if version, err = s.goose(ctx, g.last, fresh); err != nil {
 					return err
 				}
+				fresh = false
 			}
-			if err = grantTables(ctx, tx, name); err != nil {
+			if err = secure(ctx, tx, spec); err != nil {
 				return err
-			}
-			if spec.Sealed {
-				if err = sealTables(ctx, tx, name); err != nil {
-					return err
-				}
 			}
 			_, more := s.p.next(version)
 			finished = !more
@@ -270,23 +279,21 @@ func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.C
 		}
 		first = false
 		if g, ok := s.p.next(version); ok && !g.tx {
-			if err := s.stepByStep(ctx, name, g.last); err != nil {
+			if err := s.stepByStep(ctx, name, g.last, fresh); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// currentVersion is the newest version that goose has written down for name, 0 before the first.
-func (s *Session) currentVersion(ctx context.Context, tx pgx.Tx, name Name) (int64, error) {
-	var exists bool
+// currentVersion is the newest version that goose has written down for name, 0 before the first; fresh, that it has no table for that.
+func (s *Session) currentVersion(ctx context.Context, tx pgx.Tx, name Name) (version int64, fresh bool, err error) {
 	table := name.Quote() + "." + VersionTable
-	if err := tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is not null", table).Scan(&exists); err != nil || !exists {
-		return 0, err
+	if err = tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is null", table).Scan(&fresh); err != nil || fresh {
+		return 0, fresh, err
 	}
-	var version int64
-	if err := tx.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+table).Scan(&version); err != nil {
-		return 0, fmt.Errorf("read schema version: %w", err)
+	if err = tx.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+table).Scan(&version); err != nil {
+		return 0, false, fmt.Errorf("read schema version: %w", err)
 	}
-	return version, nil
+	return version, false, nil
 }

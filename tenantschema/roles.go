@@ -84,23 +84,23 @@ func DropRole(ctx context.Context, tx pgx.Tx, role string) error {
 	return nil
 }
 
-// grantTables gives the tenant's role its rights: USAGE on the schema, DML on each table but goose's. The tables are named one by one
-// and found by pg_depend: GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
-func grantTables(ctx context.Context, tx pgx.Tx, name Name) error {
-	rows, err := tx.Query(ctx, `select c.relname, c.relkind = 'S'
-		from pg_catalog.pg_namespace n
-		join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
-			and d.classid = 'pg_catalog.pg_class'::regclass
-		join pg_catalog.pg_class c on c.oid = d.objid
-		where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2::text, $2::text || '_id_seq')
-		order by c.relname`, name.String(), VersionTable)
-	if err != nil {
-		return fmt.Errorf("list tables: %w", err)
-	}
+// sqlTables lists the tables and sequences of the schema $1 that are the tenant's: all but $2, goose's own. They are found by pg_depend:
+// GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
+const sqlTables = `select c.relname, c.relkind = 'S'
+	from pg_catalog.pg_namespace n
+	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
+		and d.classid = 'pg_catalog.pg_class'::regclass
+	join pg_catalog.pg_class c on c.oid = d.objid
+	where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2::text, $2::text || '_id_seq')
+	order by c.relname`
+
+// grants gives the statements by which the tenant's role gets its rights on what [sqlTables] has found: USAGE on the schema, DML on each
+// table.
+func grants(rows pgx.Rows, name Name) ([]string, error) {
 	var tables, sequences []string
 	var relation string
 	var isSequence bool
-	_, err = pgx.ForEachRow(rows, []any{&relation, &isSequence}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&relation, &isSequence}, func() error {
 		quoted := pgx.Identifier{name.String(), relation}.Sanitize()
 		if isSequence {
 			sequences = append(sequences, quoted)
@@ -110,19 +110,14 @@ func grantTables(ctx context.Context, tx pgx.Tx, name Name) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("list tables: %w", err)
+		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	grants := []string{"grant usage on schema " + name.Quote() + " to " + name.Quote()}
+	statements := []string{"grant usage on schema " + name.Quote() + " to " + name.Quote()}
 	if len(tables) > 0 {
-		grants = append(grants, "grant select, insert, update, delete on "+strings.Join(tables, ", ")+" to "+name.Quote())
+		statements = append(statements, "grant select, insert, update, delete on "+strings.Join(tables, ", ")+" to "+name.Quote())
 	}
 	if len(sequences) > 0 {
-		grants = append(grants, "grant usage on sequence "+strings.Join(sequences, ", ")+" to "+name.Quote())
+		statements = append(statements, "grant usage on sequence "+strings.Join(sequences, ", ")+" to "+name.Quote())
 	}
-	for _, grant := range grants {
-		if _, err = tx.Exec(ctx, grant); err != nil {
-			return fmt.Errorf("grant rights: %w", err)
-		}
-	}
-	return nil
+	return statements, nil
 }

@@ -120,7 +120,7 @@ func fill(ctx context.Context, conn *pgx.Conn, schema tenantschema.Name, s set, 
 	return nil
 }
 
-// tidy does for the catalog's tables what autovacuum would else do in the middle of a round, and gives the database's size.
+// tidy does for the catalog's tables what autovacuum would else do in the middle of a round, where it runs, and gives the database's size.
 func (p *place) tidy(ctx context.Context) (size string, err error) {
 	err = withConn(ctx, p.DatabaseURL, func(conn *pgx.Conn) error {
 		for _, sql := range []string{

@@ -161,6 +161,8 @@ func (r report) sayMethod(say func(string, ...any)) {
 	}
 	say("- `pooled`, `sealed`: `tenantschema` with its defaults and tenants of that tier; %s.", cells)
 	say("- A tenant has one project of %d tasks, and those that the run inserts. All schemas come from the same migrations.", tasksEach)
+	say("- `make bench` turns autovacuum off: thousands of tenants that are made and written to within " +
+		"minutes pass its thresholds all at once, and each time it analyses a table, the plans that every backend has of it are made anew.")
 	say("- Requests go to tenants evenly (uniform), or to the tenant of rank k in proportion to k^-%.1f (zipf), in an order drawn once.", zipfS)
 	say("- Before the first round of a fleet and distribution, backends are new; each variant is warmed up by a tour of all "+
 		"tenants, each operation %d times, and by %s s of the load that follows. Then the variants take turns, %d rounds of %s s each (three quarters of it for one operation alone). A ratio is "+

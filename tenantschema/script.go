@@ -1,0 +1,123 @@
+package tenantschema
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// script gathers statements that nobody needs an answer to, so that they take one round trip. The statements of ten migrations are some
+// sixty, and on a schema that is new each takes less time than its way to the server and back.
+type script struct {
+	open bool
+	// texts are the statements, and at the end of each migration marks says which it is.
+	texts []string
+	marks map[int]int64
+}
+
+// begin lets statements be gathered, until end.
+func (s *script) begin() { s.open = true }
+
+// add takes a statement; false when it has to be sent at once.
+func (s *script) add(sql string) bool {
+	if s.open {
+		s.texts = append(s.texts, sql)
+	}
+	return s.open
+}
+
+// ended says that all of a migration has been added.
+func (s *script) ended(version int64) {
+	if s.open {
+		if s.marks == nil {
+			s.marks = map[int]int64{}
+		}
+		s.marks[len(s.texts)] = version
+	}
+}
+
+// end sends what is there and gathers no more.
+func (s *script) end(ctx context.Context, conn *pgx.Conn) error {
+	defer func() { s.open = false }()
+	return s.flush(ctx, conn)
+}
+
+// flush sends what has been gathered. An error of the server's names the migration.
+func (s *script) flush(ctx context.Context, conn *pgx.Conn) error {
+	if len(s.texts) == 0 {
+		return nil
+	}
+	texts, marks := s.texts, s.marks
+	s.texts, s.marks = nil, nil
+	// Each text may hold several statements, so their results cannot be counted: after each migration one says how far it went.
+	var sql strings.Builder
+	starts := make([]int, len(texts)) // in characters, as the server counts
+	length := 0
+	write := func(text string) {
+		sql.WriteString(text)
+		sql.WriteString("\n;\n") // After a comment that ends a text, too.
+		length += utf8.RuneCountInString(text) + 3
+	}
+	for i, text := range texts {
+		starts[i] = length
+		write(text)
+		if _, ok := marks[i+1]; ok {
+			write("select 1 as " + markColumn)
+		}
+	}
+	results := conn.PgConn().Exec(ctx, sql.String())
+	passed := 0
+	for results.NextResult() {
+		reader := results.ResultReader()
+		if fields := reader.FieldDescriptions(); len(fields) == 1 && fields[0].Name == markColumn {
+			passed++
+		}
+		_, _ = reader.Close() // Close below gives the error.
+	}
+	err := results.Close()
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	return failedAt(texts, starts, marks, passed, pgErr)
+}
+
+// markColumn names the column of what stands after each migration.
+const markColumn = "rowhouse_migrated"
+
+// failedAt names the migration in which the server failed, when passed of them were through, and the statement if the server tells.
+func failedAt(texts []string, starts []int, marks map[int]int64, passed int, pgErr *pgconn.PgError) error {
+	ends := make([]int, 0, len(marks))
+	for end := range marks {
+		ends = append(ends, end)
+	}
+	slices.Sort(ends)
+	if pgErr.Position > 0 { // A text that cannot be parsed keeps all from being run.
+		at, _ := slices.BinarySearch(starts, int(pgErr.Position))
+		passed, _ = slices.BinarySearch(ends, at)
+		return fmt.Errorf("%sin %q: %w", versionOf(marks, ends, passed), excerpt(texts[max(0, at-1)]), pgErr)
+	}
+	return fmt.Errorf("%s%w", versionOf(marks, ends, passed), pgErr)
+}
+
+func versionOf(marks map[int]int64, ends []int, at int) string {
+	if at >= len(ends) {
+		return ""
+	}
+	return fmt.Sprintf("version %d: ", marks[ends[at]])
+}
+
+// excerpt gives the beginning of a statement.
+func excerpt(sql string) string {
+	words := strings.Join(strings.Fields(sql), " ")
+	if runes := []rune(words); len(runes) > 120 {
+		return string(runes[:120]) + "…"
+	}
+	return words
+}
