@@ -91,6 +91,10 @@ bench-large: ## The same and 10,000 tenants, some 30 minutes and 9 GB where pgte
 microbench: ## All benchmarks of Go, or BENCH=Scope PKG=./tenantschema
 	$(WITH_POSTGRES) go test -run '^$$' -bench '$(BENCH)' -benchmem $(TESTFLAGS) $(PKG)
 
+.PHONY: fleet-drill
+fleet-drill: ## A fleet of TENANTS=2000 is migrated while it is served, killed half-way, and resumed
+	FLEET_DRILL_TENANTS=$(or $(TENANTS),2000) go test ./cmd/rowhouse -run TestFleet_Drill -count=1 -v -timeout 30m
+
 .PHONY: isolation-doc
 isolation-doc: ## docs/isolation.md, written anew from the table of attacks
 	$(WITH_POSTGRES) go test ./tenantschema -run TestAttackMatrix_Page -update

@@ -1,6 +1,12 @@
 package tenantschema
 
-import "time"
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // SealFor is how long a seal may wait for its transaction.
 const SealFor = sealFor
@@ -24,4 +30,33 @@ func (db *DB) ShiftClocks(d time.Duration) {
 			}
 		}
 	}
+}
+
+// RawCreation makes the schema of spec and gives the SQL that does so, as one text. The role must be there.
+func (s *Session) RawCreation(ctx context.Context, spec Spec) (string, error) {
+	var texts []string
+	keep := func(sql ...string) { texts = append(texts, sql...) }
+	err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		for _, sql := range []string{GrantRole(s.conn, spec.Name.s, spec.Member), "create schema " + spec.Name.Quote(), "set local search_path to " + spec.Name.Quote()} {
+			keep(sql)
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		s.versions.expect(true, nil)
+		if err := s.goose(ctx, s.p.Target(), false); err != nil {
+			return err
+		}
+		keep(s.script.texts...)
+		if err := s.script.flush(ctx, s.conn); err != nil {
+			return err
+		}
+		statements, err := lacking(ctx, tx, spec)
+		if err != nil {
+			return err
+		}
+		keep(statements...)
+		return sendDDL(ctx, tx, statements, "raw")
+	})
+	return "begin;\n" + strings.Join(texts, "\n;\n") + ";\ncommit", err
 }

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,17 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// group is a stretch of migrations that can share one transaction, or a single file that must run outside any.
-type group struct {
-	last int64 // the version of its last file
-	tx   bool
+// Migration is one of goose's.
+type Migration struct {
+	Version int64
+	// File is its path in [ProvisionerConfig.Migrations]; "" for one of [ProvisionerConfig.GoMigrations].
+	File string
+	// Tx says that it runs in a transaction, and may share it with its neighbours.
+	Tx bool
 }
 
-// readGroups reads which versions there are and which run outside a transaction.
-func readGroups(cfg ProvisionerConfig) ([]group, error) {
+// readMigrations reads which versions there are, ascending, and which run outside a transaction.
+func readMigrations(cfg ProvisionerConfig) ([]Migration, error) {
 	db := sql.OpenDB(sharedConnector{}) // goose wants one, and listing the files never connects.
 	defer db.Close()                    //nolint:errcheck // Nothing was opened.
 	store, err := newVersions(nil)
@@ -37,21 +41,18 @@ func readGroups(cfg ProvisionerConfig) ([]group, error) {
 	for _, m := range cfg.GoMigrations {
 		outside[m.Version] = m.UpFnNoTxContext != nil
 	}
-	var groups []group
+	var found []Migration
 	for _, source := range provider.ListSources() { // ascending by version
-		tx := !outside[source.Version]
+		m := Migration{Version: source.Version, Tx: !outside[source.Version]}
 		if source.Type == goose.TypeSQL {
-			if tx, err = inTransaction(cfg.Migrations, source.Path); err != nil {
+			m.File = source.Path
+			if m.Tx, err = inTransaction(cfg.Migrations, source.Path); err != nil {
 				return nil, err
 			}
 		}
-		if n := len(groups); tx && n > 0 && groups[n-1].tx {
-			groups[n-1].last = source.Version
-			continue
-		}
-		groups = append(groups, group{last: source.Version, tx: tx})
+		found = append(found, m)
 	}
-	return groups, nil
+	return found, nil
 }
 
 // inTransaction reports whether the file lacks goose's NO TRANSACTION annotation. goose's own parser is not exported.
@@ -85,49 +86,115 @@ func newGoose(db *sql.DB, cfg ProvisionerConfig, store database.Store) (*goose.P
 	return provider, nil
 }
 
-// next gives the group that follows version.
-func (p *Provisioner) next(version int64) (group, bool) {
-	for _, g := range p.groups {
-		if g.last > version {
-			return g, true
-		}
-	}
-	return group{}, false
+// stretch is what can be done in one go on the way from one version to another: migrations that share a transaction, or one that runs
+// outside any. Its end is the version that it leads to.
+type stretch struct {
+	end int64
+	tx  bool
 }
 
-// goose applies the files up to version on the session's connection, whose search_path must be the tenant's, and gives the version
-// reached. fresh says that the schema has no table of versions yet.
+// next gives the first stretch of the way from version up to target; false when there is nothing to do.
+func (p *Provisioner) next(version, target int64) (s stretch, found bool) {
+	for _, m := range p.migrations {
+		switch {
+		case m.Version <= version:
+		case m.Version > target || found && !(s.tx && m.Tx):
+			return s, found
+		default:
+			s, found = stretch{m.Version, m.Tx}, true
+		}
+	}
+	return s, found
+}
+
+// previous gives the first stretch of the way from version down to target.
+func (p *Provisioner) previous(version, target int64) (s stretch, found bool) {
+	for i, m := range slices.Backward(p.migrations) {
+		switch {
+		case m.Version > version:
+		case m.Version <= target || found && !(s.tx && m.Tx):
+			return s, found
+		default:
+			s, found = stretch{0, m.Tx}, true
+			if i > 0 {
+				s.end = p.migrations[i-1].Version
+			}
+		}
+	}
+	return s, found
+}
+
+// together reports whether the whole way from version to target fits into one transaction.
+func (p *Provisioner) together(version, target int64) bool {
+	s, ok := p.next(version, target)
+	return !ok || s.tx && s.end == p.upTo(target)
+}
+
+// upTo gives the newest version that is not newer than target.
+func (p *Provisioner) upTo(target int64) (newest int64) {
+	for _, m := range p.migrations {
+		if m.Version <= target {
+			newest = m.Version
+		}
+	}
+	return newest
+}
+
+// Way gives the migrations between two versions, in the order in which they are applied, or taken back where target is the older one.
+func (p *Provisioner) Way(version, target int64) (way []Migration) {
+	for _, m := range p.migrations {
+		if m.Version > min(version, target) && m.Version <= max(version, target) {
+			way = append(way, m)
+		}
+	}
+	if target < version {
+		slices.Reverse(way)
+	}
+	return way
+}
+
+// goose brings the schema in the session's search_path to a version, up or down. s.versions knows what its table holds.
 //
-// Inside an open transaction goose's own transactions vanish in it, and its statements are sent in one round trip.
-func (s *Session) goose(ctx context.Context, version int64, fresh bool) (int64, error) {
+// Inside an open transaction goose's own transactions vanish in it, and its statements wait in the script, which the caller flushes.
+func (s *Session) goose(ctx context.Context, to int64, down bool) error {
 	if s.provider == nil {
 		provider, err := newGoose(s.db, s.p.cfg, s.versions)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		s.provider = provider
 	}
-	s.versions.fresh, s.versions.listed = fresh, nil
-	if s.conn.PgConn().TxStatus() != 'I' {
-		s.script.begin()
+	s.script.open = s.conn.PgConn().TxStatus() != 'I'
+	defer func() { s.script.open = false }()
+	run := s.provider.UpTo
+	if down {
+		run = s.provider.DownTo
 	}
-	_, err := s.provider.UpTo(ctx, version)
-	if sendErr := s.script.end(ctx, s.conn); err == nil {
-		err = sendErr
+	if _, err := run(ctx, to); err != nil {
+		s.script.clear()
+		return fmt.Errorf("migrate: %w", err)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("migrate: %w", err)
+	return nil
+}
+
+// apply is [Session.goose] with its statements sent.
+func (s *Session) apply(ctx context.Context, to int64, down bool) error {
+	if err := s.goose(ctx, to, down); err != nil {
+		return err
 	}
-	return version, nil
+	if err := s.script.flush(ctx, s.conn); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
 }
 
 // stepByStep applies files that must run outside a transaction. The path is set for the session and taken back.
-func (s *Session) stepByStep(ctx context.Context, name Name, version int64, fresh bool) error {
+func (s *Session) stepByStep(ctx context.Context, name Name, version int64, down bool) error {
 	const set = "select pg_catalog.set_config('search_path', $1, false)"
 	if _, err := s.conn.Exec(ctx, set, name.Quote()); err != nil {
 		return fmt.Errorf("set search_path: %w", err)
 	}
-	_, err := s.goose(ctx, version, fresh)
+	err := s.apply(ctx, version, down)
 	resetCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if _, resetErr := s.conn.Exec(resetCtx, set, ""); resetErr != nil {
@@ -212,12 +279,16 @@ type versions struct {
 	database.Store
 
 	script *script
-	// fresh says that the schema has no table yet.
-	fresh bool
-	// listed are the versions that the table had at first: goose asks twice.
+	// fresh says that the schema has no table yet; listed are the versions that its table has, newest first, nil while they are not known.
+	fresh  bool
 	listed []*database.ListMigrationsResult
 	// newest is the version that was written last.
 	newest int64
+}
+
+// expect says what schema comes next.
+func (v *versions) expect(fresh bool, listed []*database.ListMigrationsResult) {
+	v.fresh, v.listed = fresh, listed
 }
 
 func newVersions(script *script) (*versions, error) {
@@ -258,6 +329,15 @@ func (v *versions) Insert(ctx context.Context, db database.DBTxConn, req databas
 	}
 	v.newest = req.Version
 	v.script.ended(req.Version)
+	return nil
+}
+
+// Delete takes a version back.
+func (v *versions) Delete(ctx context.Context, db database.DBTxConn, version int64) error {
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("delete from %s where version_id = %d", VersionTable, version)); err != nil {
+		return fmt.Errorf("take back version %d: %w", version, err)
+	}
+	v.script.ended(version)
 	return nil
 }
 

@@ -20,12 +20,9 @@ const lockKey = "pg_catalog.hashtextextended($1, 0)"
 // The lock ends with [Unlock] or with the connection.
 func Lock(ctx context.Context, conn *pgx.Conn, name string) error {
 	for {
-		var locked bool
-		if err := conn.QueryRow(ctx, "select pg_catalog.pg_try_advisory_lock("+lockKey+")", name).Scan(&locked); err != nil {
-			return fmt.Errorf("lock %s: %w", name, err)
-		}
-		if locked {
-			return nil
+		locked, err := TryLock(ctx, conn, name)
+		if err != nil || locked {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -33,6 +30,14 @@ func Lock(ctx context.Context, conn *pgx.Conn, name string) error {
 		case <-time.After(lockEvery):
 		}
 	}
+}
+
+// TryLock is [Lock] without waiting: false if somebody else has it.
+func TryLock(ctx context.Context, conn *pgx.Conn, name string) (locked bool, err error) {
+	if err = conn.QueryRow(ctx, "select pg_catalog.pg_try_advisory_lock("+lockKey+")", name).Scan(&locked); err != nil {
+		return false, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return locked, nil
 }
 
 // Unlock gives back a lock of [Lock], although ctx may have ended. If it cannot, it closes the connection, and the lock ends with it.

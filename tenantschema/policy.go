@@ -75,27 +75,51 @@ func relations(ctx context.Context, tx pgx.Tx, name Name) (found []relation, err
 	return found, tx.SendBatch(ctx, batch).Close()
 }
 
-// secure gives the tenant's role its rights on all that is in the schema, and puts the seal on every table that is to have it and lacks
-// it, and on every view. It changes nothing that is right, so that it locks nothing then. The search_path must be the schema's.
-func secure(ctx context.Context, tx pgx.Tx, spec Spec) error {
-	var statements []string
-	var found []relation
-	batch := &pgx.Batch{}
-	batch.Queue(sqlTables, spec.Name.String(), VersionTable).Query(func(rows pgx.Rows) (err error) {
-		statements, err = grants(rows, spec.Name)
-		return err
-	})
-	if spec.Sealed {
-		listRelations(batch, spec.Name, &found)
-	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return err
-	}
-	missing, err := seals(found, spec.Name)
+// secure gives each tenant's role the rights that it lacks on what is in the schema, and puts the seal on every table that is to have it
+// and lacks it, and on every view. It changes nothing that is right, so that it locks nothing then.
+func secure(ctx context.Context, tx pgx.Tx, specs ...Spec) error {
+	statements, err := lacking(ctx, tx, specs...)
 	if err != nil {
 		return err
 	}
-	return sendDDL(ctx, tx, append(statements, missing...), "grant rights and seal tables")
+	return sendDDL(ctx, tx, statements, "grant rights and seal tables")
+}
+
+// lacking gives the statements that [secure] has to run.
+func lacking(ctx context.Context, tx pgx.Tx, specs ...Spec) (statements []string, err error) {
+	found := make([][]relation, len(specs))
+	batch := &pgx.Batch{}
+	for i, spec := range specs {
+		name := spec.Name
+		batch.Queue(sqlEntry, name.String()).QueryRow(func(row pgx.Row) error {
+			var lacking bool
+			err := row.Scan(&lacking)
+			if lacking {
+				statements = append(statements, "grant usage on schema "+name.Quote()+" to "+name.Quote())
+			}
+			return err
+		})
+		batch.Queue(sqlTables, name.String(), VersionTable).Query(func(rows pgx.Rows) error {
+			missing, err := grants(rows, name)
+			statements = append(statements, missing...)
+			return err
+		})
+		if spec.Sealed {
+			batch.Queue(sqlPath, name.Quote())
+			listRelations(batch, name, &found[i])
+		}
+	}
+	if err = tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, err
+	}
+	for i, spec := range specs {
+		missing, err := seals(found[i], spec.Name)
+		if err != nil {
+			return nil, err
+		}
+		statements = append(statements, missing...)
+	}
+	return statements, nil
 }
 
 // sealTables is the part of [secure] that seals.

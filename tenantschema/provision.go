@@ -31,13 +31,15 @@ type ProvisionerConfig struct {
 	GoMigrations []*goose.Migration
 	// LockTimeout is how long a migration waits for a lock on a table before it fails and leaves the tenant as it was. Default 5 s.
 	LockTimeout time.Duration
+	// StatementTimeout is how long one statement of a migration may take. 0 is the server's own setting.
+	StatementTimeout time.Duration
 }
 
 // Provisioner creates, migrates and drops tenants' schemas. It is immutable and safe for concurrent use; the work is done by a
 // [Session].
 type Provisioner struct {
-	cfg    ProvisionerConfig
-	groups []group
+	cfg        ProvisionerConfig
+	migrations []Migration
 }
 
 // NewProvisioner validates cfg and reads the migrations' headers.
@@ -45,21 +47,21 @@ func NewProvisioner(cfg ProvisionerConfig) (*Provisioner, error) {
 	if cfg.ConnConfig == nil || cfg.Migrations == nil {
 		return nil, errors.New("tenantschema: ProvisionerConfig.ConnConfig and Migrations are required")
 	}
-	if cfg.LockTimeout < 0 {
-		return nil, errors.New("tenantschema: ProvisionerConfig.LockTimeout must not be negative")
+	if cfg.LockTimeout < 0 || cfg.StatementTimeout < 0 {
+		return nil, errors.New("tenantschema: ProvisionerConfig.LockTimeout and StatementTimeout must not be negative")
 	}
 	if cfg.LockTimeout == 0 {
 		cfg.LockTimeout = 5 * time.Second
 	}
-	groups, err := readGroups(cfg)
+	found, err := readMigrations(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Provisioner{cfg: cfg, groups: groups}, nil
+	return &Provisioner{cfg: cfg, migrations: found}, nil
 }
 
 // Target is the version of the newest migration.
-func (p *Provisioner) Target() int64 { return p.groups[len(p.groups)-1].last }
+func (p *Provisioner) Target() int64 { return p.migrations[len(p.migrations)-1].Version }
 
 // Session is one connection of the owner, for one goroutine. A session that makes thousands of schemas should be replaced now and
 // then: its backend grows with every relation that it has seen.
@@ -82,6 +84,10 @@ func (p *Provisioner) Connect(ctx context.Context) (*Session, error) {
 	cfg.StatementCacheCapacity = 0
 	cfg.DescriptionCacheCapacity = 0
 	cfg.RuntimeParams["search_path"] = ""
+	cfg.RuntimeParams["lock_timeout"] = lockTimeoutText(p.cfg.LockTimeout)
+	if p.cfg.StatementTimeout > 0 {
+		cfg.RuntimeParams["statement_timeout"] = lockTimeoutText(p.cfg.StatementTimeout)
+	}
 	driverConn, err := stdlib.GetConnector(*cfg).Connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect as owner: %w", err)
@@ -108,6 +114,16 @@ type Spec struct {
 	Member string
 	// Sealed puts the seal's policies on every table. It needs [SetUpSeal].
 	Sealed bool
+	// Version is that of the last migration to be applied. 0 is the newest.
+	Version int64
+}
+
+// target is the version that the schema is to have.
+func (p *Provisioner) target(spec Spec) int64 {
+	if spec.Version == 0 {
+		return p.Target()
+	}
+	return spec.Version
 }
 
 // Record writes what has become true of a tenant's schema into the caller's own tables. It runs inside the transaction that makes it
@@ -131,16 +147,6 @@ func (s *Session) Create(ctx context.Context, spec Spec, begin func(context.Cont
 	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
 }
 
-// Migrate brings a schema to the newest version, and its grants and its seal up to date. [ErrNoSchema] if there is none. A failure
-// leaves the schema on the version it had, or after a NO TRANSACTION file on the last one that record was told of.
-func (s *Session) Migrate(ctx context.Context, spec Spec, record Record) error {
-	prepare := func(ctx context.Context, tx pgx.Tx) error {
-		// With a path of only missing schemas goose would write elsewhere or fail late.
-		return mustExist(ctx, tx, spec.Name)
-	}
-	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
-}
-
 // mustExist gives [ErrNoSchema] if there is no schema of name.
 func mustExist(ctx context.Context, tx pgx.Tx, name Name) error {
 	var exists bool
@@ -159,9 +165,6 @@ func mustExist(ctx context.Context, tx pgx.Tx, name Name) error {
 func (s *Session) SetSealed(ctx context.Context, name Name, sealed bool, record func(context.Context, pgx.Tx) error) error {
 	return s.locked(ctx, name, func() error {
 		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			if err := s.limitLocks(ctx, tx); err != nil {
-				return err
-			}
 			if err := mustExist(ctx, tx, name); err != nil {
 				return err
 			}
@@ -180,8 +183,11 @@ func (s *Session) SetSealed(ctx context.Context, name Name, sealed bool, record 
 	})
 }
 
+// sqlPath sets the path of the transaction.
+const sqlPath = "select pg_catalog.set_config('search_path', $1, true)"
+
 func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
-	if _, err := tx.Exec(ctx, "select pg_catalog.set_config('search_path', $1, true)", name.Quote()); err != nil {
+	if _, err := tx.Exec(ctx, sqlPath, name.Quote()); err != nil {
 		return fmt.Errorf("set search_path: %w", err)
 	}
 	return nil
@@ -192,9 +198,6 @@ func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
 func (s *Session) Drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
 	return s.locked(ctx, name, func() error {
 		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			if err := s.limitLocks(ctx, tx); err != nil {
-				return err
-			}
 			// Dropping the schema takes the role's grants with it; the membership goes with the role.
 			if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
 				return fmt.Errorf("drop schema: %w", err)
@@ -207,25 +210,20 @@ func (s *Session) Drop(ctx context.Context, name Name, record func(context.Conte
 	})
 }
 
+// schemaLock names the lock of a schema.
+func schemaLock(name Name) string { return "rowhouse.tenant:" + name.String() }
+
 // locked runs fn while this session holds the lock of name. Each schema has its own, so tenants do not wait in one line.
 func (s *Session) locked(ctx context.Context, name Name, fn func() error) error {
 	if name.IsZero() {
 		return ErrNoTenant
 	}
-	key := "rowhouse.tenant:" + name.String()
+	key := schemaLock(name)
 	if err := Lock(ctx, s.conn, key); err != nil {
 		return err
 	}
 	defer Unlock(ctx, s.conn, key)
 	return fn()
-}
-
-func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", max(1, s.p.cfg.LockTimeout.Milliseconds())))
-	if err != nil {
-		return fmt.Errorf("set lock_timeout: %w", err)
-	}
-	return nil
 }
 
 // prepare makes the role, its membership and the schema, as far as they are not there.
@@ -239,61 +237,64 @@ func (s *Session) prepare(ctx context.Context, tx pgx.Tx, spec Spec) error {
 	return nil
 }
 
-// advance runs the pending groups of migrations: prepare in the first transaction, record in each.
+// advance runs what is pending: prepare in the first transaction, record in each.
 func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.Context, pgx.Tx) error, record Record) error {
-	name := spec.Name
-	first, fresh, version := true, false, int64(0)
+	target := s.p.target(spec)
 	for {
+		var version int64
 		finished := false
 		err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			if err := s.limitLocks(ctx, tx); err != nil {
-				return err
-			}
-			if first {
+			if prepare != nil {
 				if err := prepare(ctx, tx); err != nil {
 					return err
 				}
 			}
-			if err := enterSchema(ctx, tx, name); err != nil {
+			if err := enterSchema(ctx, tx, spec.Name); err != nil {
 				return err
 			}
 			var err error
-			if version, fresh, err = s.currentVersion(ctx, tx, name); err != nil {
+			if version, err = s.currentVersion(ctx, tx, spec.Name); err != nil {
 				return err
 			}
-			if g, ok := s.p.next(version); ok && g.tx {
-				if version, err = s.goose(ctx, g.last, fresh); err != nil {
+			if next, ok := s.p.next(version, target); ok && next.tx {
+				if err = s.apply(ctx, next.end, false); err != nil {
 					return err
 				}
-				fresh = false
+				version = next.end
+				s.versions.expect(false, nil)
 			}
 			if err = secure(ctx, tx, spec); err != nil {
 				return err
 			}
-			_, more := s.p.next(version)
+			_, more := s.p.next(version, target)
 			finished = !more
 			return record(ctx, tx, version, finished)
 		})
 		if err != nil || finished {
 			return err
 		}
-		first = false
-		if g, ok := s.p.next(version); ok && !g.tx {
-			if err := s.stepByStep(ctx, name, g.last, fresh); err != nil {
+		prepare = nil
+		if next, ok := s.p.next(version, target); ok && !next.tx {
+			if err := s.stepByStep(ctx, spec.Name, next.end, false); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// currentVersion is the newest version that goose has written down for name, 0 before the first; fresh, that it has no table for that.
-func (s *Session) currentVersion(ctx context.Context, tx pgx.Tx, name Name) (version int64, fresh bool, err error) {
+// currentVersion is the newest version that goose has written down for name, 0 before the first. goose is told what there is.
+func (s *Session) currentVersion(ctx context.Context, tx pgx.Tx, name Name) (version int64, err error) {
 	table := name.Quote() + "." + VersionTable
-	if err = tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is null", table).Scan(&fresh); err != nil || fresh {
-		return 0, fresh, err
+	var fresh bool
+	if err = tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is null", table).Scan(&fresh); err != nil {
+		return 0, fmt.Errorf("look for schema version: %w", err)
+	}
+	s.versions.expect(fresh, nil)
+	if fresh {
+		return 0, nil
 	}
 	if err = tx.QueryRow(ctx, "select coalesce(max(version_id), 0) from "+table).Scan(&version); err != nil {
-		return 0, false, fmt.Errorf("read schema version: %w", err)
+		return 0, fmt.Errorf("read schema version: %w", err)
 	}
-	return version, false, nil
+	return version, nil
 }

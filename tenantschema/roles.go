@@ -84,18 +84,25 @@ func DropRole(ctx context.Context, tx pgx.Tx, role string) error {
 	return nil
 }
 
-// sqlTables lists the tables and sequences of the schema $1 that are the tenant's: all but $2, goose's own. They are found by pg_depend:
-// GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
+// sqlTables lists the tables and sequences of the schema $1 that are the tenant's, all but $2, goose's own, and on which its role lacks a
+// right. They are found by pg_depend: GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
 const sqlTables = `select c.relname, c.relkind = 'S'
 	from pg_catalog.pg_namespace n
+	join pg_catalog.pg_roles r on r.rolname = n.nspname
 	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
 		and d.classid = 'pg_catalog.pg_class'::regclass
 	join pg_catalog.pg_class c on c.oid = d.objid
 	where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2::text, $2::text || '_id_seq')
+		and (select count(distinct a.privilege_type) from pg_catalog.aclexplode(c.relacl) a where a.grantee = r.oid
+			and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'USAGE')) < case c.relkind when 'S' then 1 else 4 end
 	order by c.relname`
 
-// grants gives the statements by which the tenant's role gets its rights on what [sqlTables] has found: USAGE on the schema, DML on each
-// table.
+// sqlEntry tells whether the role of the schema $1 lacks USAGE on it.
+const sqlEntry = `select not exists (select from pg_catalog.aclexplode(n.nspacl) a join pg_catalog.pg_roles r on r.oid = a.grantee
+		where r.rolname = n.nspname and a.privilege_type = 'USAGE')
+	from pg_catalog.pg_namespace n where n.nspname = $1`
+
+// grants gives the statements by which the tenant's role gets its rights on what [sqlTables] has found: DML on each table.
 func grants(rows pgx.Rows, name Name) ([]string, error) {
 	var tables, sequences []string
 	var relation string
@@ -112,7 +119,7 @@ func grants(rows pgx.Rows, name Name) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	statements := []string{"grant usage on schema " + name.Quote() + " to " + name.Quote()}
+	var statements []string
 	if len(tables) > 0 {
 		statements = append(statements, "grant select, insert, update, delete on "+strings.Join(tables, ", ")+" to "+name.Quote())
 	}

@@ -21,9 +21,6 @@ type script struct {
 	marks map[int]int64
 }
 
-// begin lets statements be gathered, until end.
-func (s *script) begin() { s.open = true }
-
 // add takes a statement; false when it has to be sent at once.
 func (s *script) add(sql string) bool {
 	if s.open {
@@ -32,7 +29,7 @@ func (s *script) add(sql string) bool {
 	return s.open
 }
 
-// ended says that all of a migration has been added.
+// ended says that all of a migration has been added, or of what takes it back.
 func (s *script) ended(version int64) {
 	if s.open {
 		if s.marks == nil {
@@ -42,11 +39,8 @@ func (s *script) ended(version int64) {
 	}
 }
 
-// end sends what is there and gathers no more.
-func (s *script) end(ctx context.Context, conn *pgx.Conn) error {
-	defer func() { s.open = false }()
-	return s.flush(ctx, conn)
-}
+// clear forgets what has been gathered.
+func (s *script) clear() { s.texts, s.marks = nil, nil }
 
 // flush sends what has been gathered. An error of the server's names the migration.
 func (s *script) flush(ctx context.Context, conn *pgx.Conn) error {
@@ -54,7 +48,7 @@ func (s *script) flush(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	texts, marks := s.texts, s.marks
-	s.texts, s.marks = nil, nil
+	s.clear()
 	// Each text may hold several statements, so their results cannot be counted: after each migration one says how far it went.
 	var sql strings.Builder
 	starts := make([]int, len(texts)) // in characters, as the server counts

@@ -21,6 +21,23 @@ const (
 	TierDedicated Tier = "dedicated"
 )
 
+// Versions is the range of schema versions that a program's code works on, the bounds included. Whoever migrates expands first and contracts
+// later, so that old and new code both work in between: Min rises one release after the migration that the code needs, and Max keeps code
+// off a schema that has lost what it uses.
+type Versions struct {
+	Min int64
+	// Max 0 is no bound: migrations that only add disturb nobody.
+	Max int64
+}
+
+// Contain reports whether code works on a schema of that version.
+func (v Versions) Contain(version int64) bool {
+	return version >= v.Min && (v.Max == 0 || version <= v.Max)
+}
+
+// Valid reports whether there is any version in the range.
+func (v Versions) Valid() bool { return v.Min >= 0 && (v.Max == 0 || v.Max >= v.Min) }
+
 // Login says whose connections are wanted: those of a cell, or those of one tenant.
 type Login struct {
 	// Cell is the number of a cell, from 1; 0 for the login of a dedicated tenant.

@@ -27,9 +27,8 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// minSchemaVersion is the oldest schema of a tenant that this program's code runs on. Expand, then contract: it rises one release after
-// the migration that the code needs.
-const minSchemaVersion = 3
+// codeVersions are the schemas of tenants that this program's code runs on.
+func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 3} }
 
 // The product's jobs take milliseconds. What a killed worker held is worked again rescueAfter its start, and the pause of whoever looks.
 const (
@@ -75,7 +74,10 @@ func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (
 	if err != nil {
 		return nil, err
 	}
-	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: ownerConfig, Migrations: migrations.Tenant()})
+	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{
+		ConnConfig: ownerConfig, Migrations: migrations.Tenant(),
+		LockTimeout: cfg.Tenants.LockTimeout, StatementTimeout: cfg.Tenants.StatementTimeout,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +237,7 @@ func (p *platform) openJobs() (err error) {
 	if p.works {
 		jobs = jobqueue.Config{
 			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
-			MinSchemaVersion: minSchemaVersion, MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
+			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
 			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
 		}
 		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
@@ -298,7 +300,7 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Log: p.log.Named("http"),
 		Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), RequestTimeout: s.RequestTimeout,
-		MinSchemaVersion: minSchemaVersion, Version: version,
+		Versions: codeVersions(), Version: version,
 	})
 	if err != nil {
 		return nil, err

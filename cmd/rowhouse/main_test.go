@@ -42,14 +42,15 @@ func TestMain(m *testing.M) {
 
 // house is how a test calls the program: in a directory of its own, with nothing of the machine's configuration.
 type house struct {
-	t   *testing.T
-	dir string
-	env []string
+	t      *testing.T
+	binary string
+	dir    string
+	env    []string
 }
 
 func newHouse(t *testing.T, env ...string) *house {
 	t.Helper()
-	return &house{t: t, dir: t.TempDir(), env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)}
+	return &house{t: t, binary: binary, dir: t.TempDir(), env: append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)}
 }
 
 // onDatabase is a house whose database is a test's own.
@@ -69,7 +70,7 @@ func (h *house) run(args ...string) result {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, h.binary, args...)
 	var out, errOut bytes.Buffer
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = h.dir, h.env, &out, &errOut
 	err := cmd.Run()
@@ -130,7 +131,7 @@ func (h *house) start(args ...string) *process {
 func (h *house) launch(args ...string) *process {
 	h.t.Helper()
 	p := &process{t: h.t, out: &buffer{}, errOut: &buffer{}, done: make(chan struct{}), addr: freeAddr(h.t), admin: freeAddr(h.t)}
-	p.cmd = exec.Command(binary, args...)
+	p.cmd = exec.Command(h.binary, args...)
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = h.dir, p.out, p.errOut
 	p.cmd.Env = append(slices.Clip(h.env), "ROWHOUSE_SERVER_ADDR="+p.addr, "ROWHOUSE_SERVER_ADMIN_ADDR="+p.admin)
 	require.NoError(h.t, p.cmd.Start())

@@ -19,8 +19,8 @@ func (c *cli) migrateCommand() *cobra.Command {
 	up := &cobra.Command{
 		Use: "up", Short: "Bring the control schema, River and every tenant to this program's versions", Args: takes(),
 		Long: "Bring the control schema, River and every tenant to this program's versions, as the owner of the database.\n\n" +
-			"Tenants go one after another, each in one transaction where its files allow. One that fails stays on its old version, the others go on,\n" +
-			"and the exit code is 4. It may be run again at any time.",
+			"Tenants go in one wave, each in one transaction where its files allow. One that fails stays on its old version, the others go on,\n" +
+			"and the exit code is 4. It may be run again at any time. `rowhouse fleet` has more to say about how.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := c.load(cmd)
 			if err != nil {
@@ -78,7 +78,7 @@ func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool
 	}{Target: o.Target(), Tenants: []migrated{}}
 	started := time.Now()
 	var rows [][]string
-	migrateErr := o.MigrateAll(ctx, func(r tenancy.MigrationResult) {
+	migrateErr := o.MigrateAll(ctx, operatorName(), func(r tenancy.MigrationResult) {
 		m := migrated{Slug: r.Tenant.Slug, From: r.From, To: r.To, State: r.Tenant.State, DurationMS: r.Duration.Milliseconds()}
 		outcome := "done"
 		report.Migrated++

@@ -74,6 +74,9 @@ type Tenants struct {
 	SlugQuarantine time.Duration
 	CellSize       int
 	RoleBlock      int
+	// LockTimeout and StatementTimeout bound the statements of migrations; 0 for the second is the server's own.
+	LockTimeout      time.Duration
+	StatementTimeout time.Duration
 }
 
 // Isolation is the section "isolation".

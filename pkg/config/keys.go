@@ -244,6 +244,20 @@ func tableOf(c *Config) []key {
 			why:     "Each change of memberships costs every connection the lookup above: in a block it happens once.",
 			setting: number(&c.Tenants.RoleBlock, within(1, 1000)),
 		},
+		{
+			name: "tenants.lock_timeout", flag: "lock-timeout", def: "5s",
+			usage: "how long a statement of a migration waits for a table's lock before the tenant is left as it was",
+			why: "While it waits, everybody else who wants the table stands in line behind it: shorter is kinder. A run over the fleet tries\n" +
+				"such a tenant again, after a pause.",
+			setting: duration(&c.Tenants.LockTimeout, positive),
+		},
+		{
+			name: "tenants.statement_timeout", flag: "statement-timeout", def: "0s",
+			usage: "how long a statement of a migration may take; 0: the server's own setting",
+			why: "It protects tenants from a migration that is slower on their data than anybody thought. It counts for CREATE INDEX\n" +
+				"CONCURRENTLY, too, which takes long by nature.",
+			setting: duration(&c.Tenants.StatementTimeout, notNegative),
+		},
 
 		{
 			name: "isolation.signing_key", def: "",

@@ -327,7 +327,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative body":   func(c *httpapi.Config) { c.MaxBodyBytes = -1 },
 		"negative time":   func(c *httpapi.Config) { c.RequestTimeout = -1 },
 		"zero proxy":      func(c *httpapi.Config) { c.TrustedProxies = make([]netip.Prefix, 1) },
-		"invalid version": func(c *httpapi.Config) { c.MinSchemaVersion = -1 },
+		"invalid version": func(c *httpapi.Config) { c.Versions = tenantschema.Versions{Min: 2, Max: 1} },
 	} {
 		cfg := good
 		spoil(&cfg)

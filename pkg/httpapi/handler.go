@@ -34,8 +34,8 @@ type Config struct {
 	MaxBodyBytes int64
 	// RequestTimeout bounds the work on a request; more is 503. Default 15 s.
 	RequestTimeout time.Duration
-	// MinSchemaVersion is the oldest schema that this program can work on. A tenant behind it is 503.
-	MinSchemaVersion int64
+	// Versions are the schemas that this program works on. A tenant outside of them is 503.
+	Versions tenantschema.Versions
 	// Version is the program's, for the API's description. Default "dev".
 	Version string
 }
@@ -81,8 +81,8 @@ func (cfg Config) valid() (Config, error) {
 		return cfg, fmt.Errorf("httpapi: Config.BaseDomain %q is not a domain name without a port", cfg.BaseDomain)
 	}
 	cfg.BaseDomain = base
-	if cfg.MaxBodyBytes < 0 || cfg.RequestTimeout < 0 || cfg.MinSchemaVersion < 0 {
-		return cfg, errors.New("httpapi: Config.MaxBodyBytes, RequestTimeout and MinSchemaVersion must not be negative")
+	if cfg.MaxBodyBytes < 0 || cfg.RequestTimeout < 0 || !cfg.Versions.Valid() {
+		return cfg, errors.New("httpapi: Config.MaxBodyBytes and RequestTimeout must not be negative, and Versions must hold a version")
 	}
 	if cfg.MaxBodyBytes == 0 {
 		cfg.MaxBodyBytes = 1 << 20

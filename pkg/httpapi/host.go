@@ -122,7 +122,7 @@ func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
 		tenant := requestFrom(c.Request().Context()).tenant
 		switch tenant.State {
 		case tenancy.StateReady, tenancy.StateMigrating:
-			if tenant.Runs(h.cfg.MinSchemaVersion) {
+			if tenant.Runs(h.cfg.Versions) {
 				h.cfg.Metrics.TenantResolved(telemetry.TenantFound)
 				return next(c)
 			}

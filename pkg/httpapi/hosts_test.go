@@ -16,6 +16,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 const fixedNotFound = `{"type":"urn:rowhouse:problem:not_found","title":"Not found","status":404,"detail":"There is nothing here."}` + "\n"
@@ -238,7 +239,7 @@ func TestBaseDomain(t *testing.T) {
 func TestStates(t *testing.T) {
 	t.Parallel()
 	var tested []tenancy.State
-	e := open(t, func(c *httpapi.Config) { c.MinSchemaVersion = 5 })
+	e := open(t, func(c *httpapi.Config) { c.Versions = tenantschema.Versions{Min: 5, Max: 9} })
 	for _, c := range []struct {
 		state   tenancy.State
 		version int64
@@ -247,6 +248,7 @@ func TestStates(t *testing.T) {
 		{tenancy.StateReady, 5, 200},
 		{tenancy.StateReady, 9, 200},
 		{tenancy.StateReady, 4, 503},
+		{tenancy.StateReady, 10, 503},
 		{tenancy.StateMigrating, 5, 200},
 		{tenancy.StateMigrating, 4, 503},
 		{tenancy.StateProvisioning, 5, 503},

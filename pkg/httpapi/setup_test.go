@@ -97,7 +97,7 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	e.logs = logs
 	cfg := httpapi.Config{
 		BaseDomain: "localhost", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Log: zap.New(core), Metrics: e.metrics,
-		MaxBodyBytes: 64 << 10, MinSchemaVersion: 1,
+		MaxBodyBytes: 64 << 10, Versions: tenantschema.Versions{Min: 1},
 	}
 	if change != nil {
 		change(&cfg)

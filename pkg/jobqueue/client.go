@@ -56,8 +56,8 @@ type Config struct {
 
 	// ID names this process among all that work jobs. No two may have the same at once. Default: made of host name and time.
 	ID string
-	// MinSchemaVersion is the oldest schema that the workers' code can work on. Jobs of a tenant behind it wait.
-	MinSchemaVersion int64
+	// Versions are the schemas that the workers' code works on. Jobs of a tenant outside of them wait.
+	Versions tenantschema.Versions
 	// MaxWorkers is how many jobs run at once, over all queues: critical and bulk have a quarter each, default has the rest. Default 16,
 	// at least 3.
 	MaxWorkers int

@@ -77,7 +77,7 @@ func (c *Client) enter(ctx context.Context, metadata []byte) (tenantschema.Scope
 	}
 	switch t.State {
 	case tenancy.StateReady, tenancy.StateMigrating:
-		if t.Runs(c.cfg.MinSchemaVersion) {
+		if t.Runs(c.cfg.Versions) {
 			return c.cfg.DB.Tenant(t.Engine()), nil
 		}
 	case tenancy.StateArchived, tenancy.StateDeleted:

@@ -84,7 +84,7 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 		w := jobqueue.NewWorkers()
 		jobqueue.Handle(w, writeNote)
 		cfg := b.config(w)
-		cfg.RecheckAfter, cfg.MinSchemaVersion = time.Millisecond, version
+		cfg.RecheckAfter, cfg.Versions = time.Millisecond, tenantschema.Versions{Min: version}
 		b.start(t, cfg)
 		b.ear.next(t, jobqueue.OutcomeSnoozed)
 		set("migrating", version-1)

@@ -68,7 +68,7 @@ func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	if found && t.State != StateProvisioning {
 		return alreadyThere(t, n)
 	}
-	session, err := c.sessions.get(ctx)
+	session, err := c.sessions.get(ctx, 1)
 	if err != nil {
 		return Tenant{}, false, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
 	}

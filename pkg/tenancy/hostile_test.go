@@ -177,8 +177,8 @@ func TestManager_CreateDoesNotReviveTheArchived(t *testing.T) {
 	require.Equal(t, tenancy.StateDeleted, gone.State)
 }
 
-// A second operator who gives up waiting changes nothing of what the first does; a tenant may be suspended meanwhile, and stays so.
-func TestManager_SecondMigratorGivesUp(t *testing.T) {
+// A second operator is told who migrates, and changes nothing of that; a tenant may be suspended meanwhile, and stays so.
+func TestManager_SecondMigratorIsTold(t *testing.T) {
 	t.Parallel()
 	d, old, files, open := gated(t)
 	first := manager(t, d, old)
@@ -186,24 +186,16 @@ func TestManager_SecondMigratorGivesUp(t *testing.T) {
 	require.NoError(t, err)
 	m := manager(t, d, files)
 	done := make(chan error)
-	go func() { done <- m.MigrateAll(t.Context(), func(tenancy.MigrationResult) {}) }()
+	go func() { done <- m.MigrateAll(t.Context(), "ann@ship", func(tenancy.MigrationResult) {}) }()
 	state := func() tenancy.State {
 		got, err := m.Get(t.Context(), acme.ID)
 		require.NoError(t, err)
 		return got.State
 	}
 	soon(t, func() bool { return state() == tenancy.StateMigrating })
-	ctx, giveUp := context.WithCancel(t.Context())
-	second := make(chan error)
-	go func() { second <- m.MigrateAll(ctx, func(tenancy.MigrationResult) {}) }()
-	soon(t, func() bool { // It is at the lock.
-		var n int
-		err := d.Owner.QueryRow(t.Context(), "select count(*) from pg_stat_activity where datname = current_database() and query like '%pg_try_advisory_lock%'"+
-			" and pid <> pg_backend_pid()").Scan(&n)
-		return err == nil && n > 0
-	})
-	giveUp()
-	require.Error(t, <-second)
+	err = m.MigrateAll(t.Context(), "bob@shore", func(tenancy.MigrationResult) {})
+	requireCode(t, err, apperr.Conflict)
+	require.ErrorContains(t, err, "ann@ship runs over the fleet since 20")
 	require.Equal(t, tenancy.StateMigrating, state())
 	_, err = m.Suspend(t.Context(), "acme", "late")
 	require.NoError(t, err)

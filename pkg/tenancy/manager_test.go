@@ -172,7 +172,7 @@ func TestManager_DeleteWhileInUse(t *testing.T) {
 func sqlFile(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
 // manager is d's manager with other tenant files.
-func manager(t *testing.T, d *pgtest.DB, files fstest.MapFS) *tenancy.Manager {
+func manager(t testing.TB, d *pgtest.DB, files fstest.MapFS) *tenancy.Manager {
 	t.Helper()
 	cfg, err := d.Logins.Owner()
 	require.NoError(t, err)
@@ -199,7 +199,7 @@ func TestManager_MigrateAll(t *testing.T) {
 	m := manager(t, d, files)
 	results := map[string]tenancy.MigrationResult{}
 	migrate := func() error {
-		return m.MigrateAll(ctx, func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r })
+		return m.MigrateAll(ctx, "test", func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r })
 	}
 	requireCode(t, migrate(), apperr.Partial)
 	require.Len(t, results, 3)
@@ -246,10 +246,13 @@ func TestManager_MigrateLockedAndQuarantined(t *testing.T) {
 		if _, err := tx.Exec(ctx, "insert into a values (1)"); err != nil {
 			return err
 		}
-		requireCode(t, m.MigrateAll(ctx, func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r }), apperr.Partial)
+		_, err := m.StartRun(ctx, tenancy.RunOptions{MaxFailures: -1, LockTries: 2}, func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r })
+		requireCode(t, err, apperr.Partial)
 		return nil
 	}))
 	require.ErrorContains(t, results["acme"].Err, "55P03")
+	require.Equal(t, 2, results["acme"].Attempts)
+	require.Equal(t, 1, results["globex"].Attempts)
 	require.Equal(t, tenancy.StateReady, results["acme"].Tenant.State)
 	require.EqualValues(t, 1, results["acme"].To)
 	require.ErrorContains(t, results["globex"].Err, "23505")
@@ -260,7 +263,7 @@ func TestManager_MigrateLockedAndQuarantined(t *testing.T) {
 	// Mended by hand, it comes back.
 	_, err = d.Owner.Exec(ctx, "delete from "+globex.Schema.Quote()+".a where id = 1; drop index "+globex.Schema.Quote()+".a_b_key")
 	require.NoError(t, err)
-	require.NoError(t, m.MigrateAll(ctx, func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r }))
+	require.NoError(t, m.MigrateAll(ctx, "test", func(r tenancy.MigrationResult) { results[r.Tenant.Slug] = r }))
 	require.Equal(t, tenancy.StateReady, results["globex"].Tenant.State)
 	require.EqualValues(t, 3, results["globex"].To)
 	require.Empty(t, results["globex"].Tenant.StateReason)
@@ -305,7 +308,7 @@ func TestManager_SuspendedAndHalfMigrated(t *testing.T) {
 	_, err := d.Manager.Suspend(ctx, "acme", "late")
 	require.NoError(t, err)
 	files["00002_b.sql"] = sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect 1/0;\n")
-	requireCode(t, manager(t, d, files).MigrateAll(ctx, func(tenancy.MigrationResult) {}), apperr.Partial)
+	requireCode(t, manager(t, d, files).MigrateAll(ctx, "test", func(tenancy.MigrationResult) {}), apperr.Partial)
 	acme, err := d.Manager.Get(ctx, "acme")
 	require.NoError(t, err)
 	require.Equal(t, tenancy.StateSuspended, acme.State)
@@ -315,7 +318,7 @@ func TestManager_SuspendedAndHalfMigrated(t *testing.T) {
 	require.ErrorContains(t, err, "migrate up")
 
 	files["00002_b.sql"] = sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\nselect 1;\n")
-	require.NoError(t, manager(t, d, files).MigrateAll(ctx, func(tenancy.MigrationResult) {}))
+	require.NoError(t, manager(t, d, files).MigrateAll(ctx, "test", func(tenancy.MigrationResult) {}))
 	acme, err = d.Manager.Resume(ctx, "acme")
 	require.NoError(t, err)
 	require.Equal(t, tenancy.StateReady, acme.State)

@@ -85,10 +85,10 @@ func (t Tenant) Engine() tenantschema.Tenant {
 	}
 }
 
-// Runs reports whether requests and jobs of t may run on a program that needs the given schema version or a newer one. A tenant that is
-// being migrated may: migrations expand before they contract.
-func (t Tenant) Runs(minSchemaVersion int64) bool {
-	return (t.State == StateReady || t.State == StateMigrating) && t.SchemaVersion >= minSchemaVersion
+// Runs reports whether requests and jobs of t may run on a program that works on the given schema versions. A tenant that is being migrated
+// may: migrations expand before they contract.
+func (t Tenant) Runs(on tenantschema.Versions) bool {
+	return (t.State == StateReady || t.State == StateMigrating) && on.Contain(t.SchemaVersion)
 }
 
 const tenantColumns = "id, slug, name, schema_name, cell, placement, tier, login, plan, state, state_reason, schema_version, created_at, updated_at"
