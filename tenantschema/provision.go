@@ -110,7 +110,7 @@ func (s *Session) Close() error {
 type Spec struct {
 	// Name is the schema and the role.
 	Name Name
-	// Member is the login role that may enter the role. [Session.Create] and [Session.AddRoles] grant it.
+	// Member is the login role that may enter the role; "" for none. [Session.Create] and [Session.AddRoles] grant it.
 	Member string
 	// Sealed puts the seal's policies on every table. It needs [SetUpSeal].
 	Sealed bool
@@ -196,17 +196,19 @@ func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
 // Drop removes the schema of name with all that is in it, and the role. record runs in the same transaction. What is already gone is
 // no error.
 func (s *Session) Drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
-	return s.locked(ctx, name, func() error {
-		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			// Dropping the schema takes the role's grants with it; the membership goes with the role.
-			if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
-				return fmt.Errorf("drop schema: %w", err)
-			}
-			if err := DropRole(ctx, tx, name.String()); err != nil {
-				return err
-			}
-			return record(ctx, tx)
-		})
+	return s.locked(ctx, name, func() error { return s.drop(ctx, name, record) })
+}
+
+func (s *Session) drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		// Dropping the schema takes the role's grants with it; the membership goes with the role.
+		if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
+			return fmt.Errorf("drop schema: %w", err)
+		}
+		if err := DropRole(ctx, tx, name.String()); err != nil {
+			return err
+		}
+		return record(ctx, tx)
 	})
 }
 

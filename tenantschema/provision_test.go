@@ -52,6 +52,19 @@ func newProvisioning(t *testing.T, fsys fstest.MapFS, name string) *provisioning
 	return &provisioning{d: d, p: p, s: s, name: n}
 }
 
+// connect opens a session of a program that has other files.
+func (p *provisioning) connect(t *testing.T, fsys fstest.MapFS) *tenantschema.Session {
+	t.Helper()
+	cfg, err := p.d.Logins.Owner()
+	require.NoError(t, err)
+	other, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: cfg, Migrations: fsys})
+	require.NoError(t, err)
+	s, err := other.Connect(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() }) // Some tests break it.
+	return s
+}
+
 func (p *provisioning) spec() tenantschema.Spec {
 	return tenantschema.Spec{Name: p.name, Member: p.d.Logins.Cell(1), Sealed: true}
 }
@@ -195,27 +208,16 @@ func TestMigrate(t *testing.T) {
 
 	// A file that fails half-way leaves nothing of itself, and the session usable.
 	fsys["00004_bad.sql"] = sqlFile("-- +goose Up\ncreate table d (id int constraint d_pkey primary key);\nselect 1/0;\n")
-	cfg, err := p.d.Logins.Owner()
-	require.NoError(t, err)
-	worse, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: cfg, Migrations: fsys})
-	require.NoError(t, err)
-	session, err := worse.Connect(ctx)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = session.Close() }) // Only used by this test.
+	session := p.connect(t, fsys)
 	requireState(t, session.Migrate(ctx, p.spec(), nothing), "22012")
 	require.Equal(t, []string{"a", "c", "goose_db_version"}, p.tables(t))
 	requireState(t, session.Migrate(ctx, p.spec(), nothing), "22012")
 
 	// New tables are granted.
 	fsys["00004_bad.sql"] = sqlFile("-- +goose Up\ncreate table d (id int constraint d_pkey primary key);\n")
-	better, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: cfg, Migrations: fsys})
-	require.NoError(t, err)
-	session2, err := better.Connect(ctx)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = session2.Close() }) // Only used by this test.
-	require.NoError(t, session2.Migrate(ctx, p.spec(), nothing))
+	require.NoError(t, p.connect(t, fsys).Migrate(ctx, p.spec(), nothing))
 	scope := p.d.Engine.Tenant(tenantschema.Tenant{ID: "x", Schema: p.name, Cell: 1})
-	_, err = scope.Exec(ctx, "insert into d values (1)")
+	_, err := scope.Exec(ctx, "insert into d values (1)")
 	require.NoError(t, err)
 	_, err = scope.Exec(ctx, "update goose_db_version set version_id = 9")
 	requireState(t, err, "42501")
