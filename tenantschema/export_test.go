@@ -1,6 +1,11 @@
 package tenantschema
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // SealFor is how long a seal may wait for its transaction.
 const SealFor = sealFor
@@ -25,3 +30,16 @@ func (db *DB) ShiftClocks(d time.Duration) {
 		}
 	}
 }
+
+// Secure grants and seals as [Session.Create] does after the migrations.
+func Secure(ctx context.Context, tx pgx.Tx, spec Spec) error {
+	if err := enterSchema(ctx, tx, spec.Name); err != nil {
+		return err
+	}
+	return secure(ctx, tx, spec)
+}
+
+// FingerprintSQL and FingerprintSettings are what [Session.Fingerprint] sends.
+func FingerprintSQL() string { return fingerprintSQL() }
+
+const FingerprintSettings = fingerprintSettings

@@ -22,27 +22,27 @@ type group struct {
 }
 
 // readGroups reads which versions there are and which run outside a transaction.
-func readGroups(cfg ProvisionerConfig) ([]group, error) {
+func readGroups(cfg ProvisionerConfig) (all []int64, groups []group, err error) {
 	db := sql.OpenDB(sharedConnector{}) // goose wants one, and listing the files never connects.
 	defer db.Close()                    //nolint:errcheck // Nothing was opened.
 	store, err := newVersions(nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	provider, err := newGoose(db, cfg, store)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	outside := map[int64]bool{}
 	for _, m := range cfg.GoMigrations {
 		outside[m.Version] = m.UpFnNoTxContext != nil
 	}
-	var groups []group
 	for _, source := range provider.ListSources() { // ascending by version
+		all = append(all, source.Version)
 		tx := !outside[source.Version]
 		if source.Type == goose.TypeSQL {
 			if tx, err = inTransaction(cfg.Migrations, source.Path); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		if n := len(groups); tx && n > 0 && groups[n-1].tx {
@@ -51,7 +51,7 @@ func readGroups(cfg ProvisionerConfig) ([]group, error) {
 		}
 		groups = append(groups, group{last: source.Version, tx: tx})
 	}
-	return groups, nil
+	return all, groups, nil
 }
 
 // inTransaction reports whether the file lacks goose's NO TRANSACTION annotation. goose's own parser is not exported.
@@ -85,11 +85,12 @@ func newGoose(db *sql.DB, cfg ProvisionerConfig, store database.Store) (*goose.P
 	return provider, nil
 }
 
-// next gives the group that follows version.
-func (p *Provisioner) next(version int64) (group, bool) {
+// next gives the group that follows version, or its part up to the version to.
+func (p *Provisioner) next(version, to int64) (group, bool) {
 	for _, g := range p.groups {
 		if g.last > version {
-			return g, true
+			g.last = min(g.last, to)
+			return g, g.last > version
 		}
 	}
 	return group{}, false

@@ -33,11 +33,12 @@ type ProvisionerConfig struct {
 	LockTimeout time.Duration
 }
 
-// Provisioner creates, migrates and drops tenants' schemas. It is immutable and safe for concurrent use; the work is done by a
-// [Session].
+// Provisioner creates, migrates and drops tenants' schemas. It is safe for concurrent use; the work is done by a [Session].
 type Provisioner struct {
-	cfg    ProvisionerConfig
-	groups []group
+	cfg        ProvisionerConfig
+	versions   []int64 // of all migrations, ascending
+	groups     []group
+	references references
 }
 
 // NewProvisioner validates cfg and reads the migrations' headers.
@@ -51,11 +52,12 @@ func NewProvisioner(cfg ProvisionerConfig) (*Provisioner, error) {
 	if cfg.LockTimeout == 0 {
 		cfg.LockTimeout = 5 * time.Second
 	}
-	groups, err := readGroups(cfg)
-	if err != nil {
+	p := &Provisioner{cfg: cfg, references: newReferences()}
+	var err error
+	if p.versions, p.groups, err = readGroups(cfg); err != nil {
 		return nil, err
 	}
-	return &Provisioner{cfg: cfg, groups: groups}, nil
+	return p, nil
 }
 
 // Target is the version of the newest migration.
@@ -104,7 +106,7 @@ func (s *Session) Close() error {
 type Spec struct {
 	// Name is the schema and the role.
 	Name Name
-	// Member is the login role that may enter the role. [Session.Create] and [Session.AddRoles] grant it.
+	// Member is the login role that may enter the role; "" for none. [Session.Create] and [Session.AddRoles] grant it.
 	Member string
 	// Sealed puts the seal's policies on every table. It needs [SetUpSeal].
 	Sealed bool
@@ -128,7 +130,7 @@ func (s *Session) Create(ctx context.Context, spec Spec, begin func(context.Cont
 		}
 		return s.prepare(ctx, tx, spec)
 	}
-	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
+	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, s.p.Target(), prepare, record) })
 }
 
 // Migrate brings a schema to the newest version, and its grants and its seal up to date. [ErrNoSchema] if there is none. A failure
@@ -138,7 +140,7 @@ func (s *Session) Migrate(ctx context.Context, spec Spec, record Record) error {
 		// With a path of only missing schemas goose would write elsewhere or fail late.
 		return mustExist(ctx, tx, spec.Name)
 	}
-	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, prepare, record) })
+	return s.locked(ctx, spec.Name, func() error { return s.advance(ctx, spec, s.p.Target(), prepare, record) })
 }
 
 // mustExist gives [ErrNoSchema] if there is no schema of name.
@@ -221,11 +223,14 @@ func (s *Session) locked(ctx context.Context, name Name, fn func() error) error 
 }
 
 func (s *Session) limitLocks(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", max(1, s.p.cfg.LockTimeout.Milliseconds())))
-	if err != nil {
+	if _, err := tx.Exec(ctx, "select pg_catalog.set_config('lock_timeout', $1, true)", s.lockTimeout()); err != nil {
 		return fmt.Errorf("set lock_timeout: %w", err)
 	}
 	return nil
+}
+
+func (s *Session) lockTimeout() string {
+	return fmt.Sprintf("%dms", max(1, s.p.cfg.LockTimeout.Milliseconds()))
 }
 
 // prepare makes the role, its membership and the schema, as far as they are not there.
@@ -239,8 +244,8 @@ func (s *Session) prepare(ctx context.Context, tx pgx.Tx, spec Spec) error {
 	return nil
 }
 
-// advance runs the pending groups of migrations: prepare in the first transaction, record in each.
-func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.Context, pgx.Tx) error, record Record) error {
+// advance runs the pending groups of migrations up to the version to: prepare in the first transaction, record in each.
+func (s *Session) advance(ctx context.Context, spec Spec, to int64, prepare func(context.Context, pgx.Tx) error, record Record) error {
 	name := spec.Name
 	first, fresh, version := true, false, int64(0)
 	for {
@@ -261,7 +266,7 @@ func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.C
 			if version, fresh, err = s.currentVersion(ctx, tx, name); err != nil {
 				return err
 			}
-			if g, ok := s.p.next(version); ok && g.tx {
+			if g, ok := s.p.next(version, to); ok && g.tx {
 				if version, err = s.goose(ctx, g.last, fresh); err != nil {
 					return err
 				}
@@ -270,7 +275,7 @@ func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.C
 			if err = secure(ctx, tx, spec); err != nil {
 				return err
 			}
-			_, more := s.p.next(version)
+			_, more := s.p.next(version, to)
 			finished = !more
 			return record(ctx, tx, version, finished)
 		})
@@ -278,7 +283,7 @@ func (s *Session) advance(ctx context.Context, spec Spec, prepare func(context.C
 			return err
 		}
 		first = false
-		if g, ok := s.p.next(version); ok && !g.tx {
+		if g, ok := s.p.next(version, to); ok && !g.tx {
 			if err := s.stepByStep(ctx, name, g.last, fresh); err != nil {
 				return err
 			}

@@ -41,6 +41,9 @@ func (s *Session) addRole(ctx context.Context, tx pgx.Tx, spec Spec) error {
 	case powerful:
 		return fmt.Errorf("tenantschema: a role %s with more rights than a tenant's exists already: drop it first", name)
 	}
+	if spec.Member == "" {
+		return nil
+	}
 	if _, err = tx.Exec(ctx, GrantRole(s.conn, name.String(), spec.Member)); err != nil {
 		return fmt.Errorf("grant role to %s: %w", spec.Member, err)
 	}
