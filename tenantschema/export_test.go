@@ -60,3 +60,16 @@ func (s *Session) RawCreation(ctx context.Context, spec Spec) (string, error) {
 	})
 	return "begin;\n" + strings.Join(texts, "\n;\n") + ";\ncommit", err
 }
+
+// Secure grants and seals as [Session.Create] does after the migrations.
+func Secure(ctx context.Context, tx pgx.Tx, spec Spec) error {
+	if err := enterSchema(ctx, tx, spec.Name); err != nil {
+		return err
+	}
+	return secure(ctx, tx, spec)
+}
+
+// FingerprintSQL and FingerprintSettings are what [Session.Fingerprint] sends.
+func FingerprintSQL() string { return fingerprintSQL() }
+
+const FingerprintSettings = fingerprintSettings

@@ -35,11 +35,11 @@ type ProvisionerConfig struct {
 	StatementTimeout time.Duration
 }
 
-// Provisioner creates, migrates and drops tenants' schemas. It is immutable and safe for concurrent use; the work is done by a
-// [Session].
+// Provisioner creates, migrates and drops tenants' schemas. It is safe for concurrent use; the work is done by a [Session].
 type Provisioner struct {
 	cfg        ProvisionerConfig
 	migrations []Migration
+	references references
 }
 
 // NewProvisioner validates cfg and reads the migrations' headers.
@@ -57,7 +57,7 @@ func NewProvisioner(cfg ProvisionerConfig) (*Provisioner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Provisioner{cfg: cfg, migrations: found}, nil
+	return &Provisioner{cfg: cfg, migrations: found, references: newReferences()}, nil
 }
 
 // Target is the version of the newest migration.

@@ -44,12 +44,19 @@ func newProvisioning(t *testing.T, fsys fstest.MapFS, name string) *provisioning
 	t.Cleanup(func() { _ = s.Close() }) // Some tests break it.
 	n, err := tenantschema.ParseName(name)
 	require.NoError(t, err)
+	made := &provisioning{d: d, p: p, s: s, name: n}
+	made.dropAtEnd(t, n)
+	return made
+}
+
+// dropAtEnd drops a schema and a role that the test makes: roles belong to the server.
+func (p *provisioning) dropAtEnd(t *testing.T, n tenantschema.Name) {
+	t.Helper()
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		_, _ = d.Owner.Exec(ctx, "drop schema if exists "+n.Quote()+" cascade")
-		_, _ = d.Owner.Exec(ctx, "drop role if exists "+n.Quote()) // Roles belong to the server.
+		_, _ = p.d.Owner.Exec(ctx, "drop schema if exists "+n.Quote()+" cascade")
+		_, _ = p.d.Owner.Exec(ctx, "drop role if exists "+n.Quote())
 	})
-	return &provisioning{d: d, p: p, s: s, name: n}
 }
 
 // connect opens a session of a program that has other files.

@@ -66,27 +66,31 @@ func (s *script) flush(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	results := conn.PgConn().Exec(ctx, sql.String())
-	passed := 0
+	passed, since := 0, 0 // migrations, and statements of the one after them
 	for results.NextResult() {
 		reader := results.ResultReader()
+		since++
 		if fields := reader.FieldDescriptions(); len(fields) == 1 && fields[0].Name == markColumn {
-			passed++
+			passed, since = passed+1, 0
 		}
-		_, _ = reader.Close() // Close below gives the error.
+		if _, err := reader.Close(); err != nil { // Close below gives it. It is of a statement that had begun to answer.
+			since--
+		}
 	}
 	err := results.Close()
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err
 	}
-	return failedAt(texts, starts, marks, passed, pgErr)
+	return failedAt(texts, starts, marks, passed, since, pgErr)
 }
 
 // markColumn names the column of what stands after each migration.
 const markColumn = "rowhouse_migrated"
 
-// failedAt names the migration in which the server failed, when passed of them were through, and the statement if the server tells.
-func failedAt(texts []string, starts []int, marks map[int]int64, passed int, pgErr *pgconn.PgError) error {
+// failedAt names the migration in which the server failed, when passed of them were through and so many statements since, and the statement
+// if it can be told.
+func failedAt(texts []string, starts []int, marks map[int]int64, passed, since int, pgErr *pgconn.PgError) error {
 	ends := make([]int, 0, len(marks))
 	for end := range marks {
 		ends = append(ends, end)
@@ -97,7 +101,20 @@ func failedAt(texts []string, starts []int, marks map[int]int64, passed int, pgE
 		passed, _ = slices.BinarySearch(ends, at)
 		return fmt.Errorf("%sin %q: %w", versionOf(marks, ends, passed), excerpt(texts[max(0, at-1)]), pgErr)
 	}
-	return fmt.Errorf("%s%w", versionOf(marks, ends, passed), pgErr)
+	first := 0
+	if passed > 0 {
+		first = ends[passed-1]
+	}
+	at := first + since
+	if at >= len(texts) || slices.ContainsFunc(texts[first:at+1], isMany) {
+		return fmt.Errorf("%s%w", versionOf(marks, ends, passed), pgErr)
+	}
+	return fmt.Errorf("%sin %q: %w", versionOf(marks, ends, passed), excerpt(texts[at]), pgErr)
+}
+
+// isMany reports whether a text may hold several statements, so that its results cannot be counted.
+func isMany(sql string) bool {
+	return strings.Contains(strings.TrimRight(sql, "; \t\r\n"), ";")
 }
 
 func versionOf(marks map[int]int64, ends []int, at int) string {
