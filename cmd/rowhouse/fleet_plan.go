@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/migrationlint"
 )
 
 // planView is a plan as JSON.
@@ -31,6 +33,8 @@ type stepView struct {
 	Version     int64  `json:"version"`
 	File        string `json:"file"`
 	Transaction bool   `json:"transaction"`
+	// Marks are the statements that lock or rewrite tables which were there before.
+	Marks []migrationlint.Finding `json:"marks,omitempty"`
 }
 
 func (c *cli) fleetPlan() *cobra.Command {
@@ -47,6 +51,10 @@ func (c *cli) fleetPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			marks, err := migrationlint.Locks(migrations.Tenant())
+			if err != nil {
+				return err
+			}
 			view := planView{Target: plan.Options.Target, Tenants: plan.Tenants, Waves: append([]int{}, plan.Waves...), Moves: []moveView{}}
 			var rows [][]string
 			for _, move := range plan.Moves {
@@ -56,8 +64,8 @@ func (c *cli) fleetPlan() *cobra.Command {
 					if !step.Tx {
 						how = "outside a transaction"
 					}
-					m.Steps = append(m.Steps, stepView{step.Version, step.File, step.Tx})
-					rows = append(rows, []string{strconv.FormatInt(move.From, 10), count(move.Tenants), step.File, how})
+					m.Steps = append(m.Steps, stepView{step.Version, step.File, step.Tx, marks[step.File]})
+					rows = append(rows, []string{strconv.FormatInt(move.From, 10), count(move.Tenants), step.File, how, describeMarks(marks[step.File])})
 				}
 				view.Moves = append(view.Moves, m)
 			}
@@ -65,7 +73,7 @@ func (c *cli) fleetPlan() *cobra.Command {
 				c.note("nothing to do: every tenant is on version %d", plan.Options.Target)
 				return c.print(view, nil, nil)
 			}
-			if err = c.print(view, []string{"FROM", "TENANTS", "FILE", "HOW"}, rows); err != nil {
+			if err = c.print(view, []string{"FROM", "TENANTS", "FILE", "HOW", "LOCKS OR REWRITES"}, rows); err != nil {
 				return err
 			}
 			c.note("%d tenants go to version %d in %d waves: %s", plan.Tenants, plan.Options.Target, len(plan.Waves), joinInts(plan.Waves))
@@ -75,6 +83,15 @@ func (c *cli) fleetPlan() *cobra.Command {
 	f.bind(cmd)
 	cmd.Flags().Int64Var(&to, "to", 0, "version to go to; 0 is the newest")
 	return cmd
+}
+
+// describeMarks names the kinds and the places of statements.
+func describeMarks(marks []migrationlint.Finding) string {
+	texts := make([]string, len(marks))
+	for i, m := range marks {
+		texts[i] = fmt.Sprintf("%s in line %d (%s)", m.Kind, m.Line, m.Rule)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func joinInts(numbers []int) string {

@@ -58,7 +58,7 @@ func (c *cli) fleetRehearse() *cobra.Command {
 			var failed error
 			for _, step := range r.Steps {
 				v := rehearsedView{
-					stepView{step.Version, step.File, step.Tx}, step.Took.Milliseconds(), append([]tenantschema.HeldLock{}, step.Locks...),
+					stepView{step.Version, step.File, step.Tx, nil}, step.Took.Milliseconds(), append([]tenantschema.HeldLock{}, step.Locks...),
 					append([]string{}, step.Rewritten...), "",
 				}
 				outcome := "done"
