@@ -22,13 +22,14 @@ import (
 
 // Config is the whole configuration. What each key means stands in keys.go.
 type Config struct {
-	DataDir   string
-	Server    Server
-	Database  Database
-	Jobs      Jobs
-	Tenants   Tenants
-	Isolation Isolation
-	Log       Log
+	DataDir      string
+	Server       Server
+	Database     Database
+	Jobs         Jobs
+	Tenants      Tenants
+	Provisioning Provisioning
+	Isolation    Isolation
+	Log          Log
 }
 
 // Server is the section "server": the two HTTP servers.
@@ -74,6 +75,11 @@ type Tenants struct {
 	SlugQuarantine time.Duration
 	CellSize       int
 	RoleBlock      int
+}
+
+// Provisioning is the section "provisioning": the tenants that are made ahead.
+type Provisioning struct {
+	Warm int
 }
 
 // Isolation is the section "isolation".

@@ -131,7 +131,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30", "log.level": "warn", "log.format": "json",
-		"isolation.signing_key": "********",
+		"isolation.signing_key": "********", "provisioning.warm": "5",
 	}
 	var env []string
 	var file strings.Builder

@@ -23,7 +23,7 @@ type MigrationResult struct {
 
 // behind lists the tenants whose schema is older than this program's, in one query.
 func (m *Manager) behind(ctx context.Context) ([]Tenant, error) {
-	return readTenants(ctx, m.cfg.Pool, `where schema_version < $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')
+	return readTenants(ctx, m.cfg.Pool, `where schema_version < $1 and state in ('warm', 'ready', 'suspended', 'migrating', 'quarantined')
 		order by schema_version, slug`, m.Target())
 }
 
@@ -131,12 +131,13 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 	spec := tenantschema.Spec{Name: t.Schema, Sealed: t.Tier != tenantschema.TierPooled}
 	err = session.Migrate(ctx, spec, func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
 		began = began || !done
-		// Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout.
+		// Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended
+		// throughout, and one made ahead stays nobody's.
 		_, err := tx.Exec(ctx, `update rowhouse.tenants set schema_version = $2,
 			state_reason = case when state = 'suspended' then state_reason else '' end,
 			migration_error = case when $3 then '' else 'it has begun and not ended' end,
-			state = case when state = 'suspended' then state when $3 then 'ready' else 'migrating' end
-			where id = $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')`, t.ID, version, done)
+			state = case when state in ('warm', 'suspended') then state when $3 then 'ready' else 'migrating' end
+			where id = $1 and state in ('warm', 'ready', 'suspended', 'migrating', 'quarantined')`, t.ID, version, done)
 		return err
 	})
 	if err == nil || !began {
@@ -147,6 +148,6 @@ func (m *Manager) migrate(ctx context.Context, pool *sessions, t Tenant) error {
 	_, quarantineErr := m.cfg.Pool.Exec(context.WithoutCancel(ctx), `update rowhouse.tenants set migration_error = $2,
 		state_reason = case when state = 'migrating' then 'migration failed: ' || $2 else state_reason end,
 		state = case when state = 'migrating' then 'quarantined' else state end
-		where id = $1 and state in ('migrating', 'suspended')`, t.ID, err.Error())
+		where id = $1 and state in ('migrating', 'suspended', 'warm')`, t.ID, err.Error())
 	return errors.Join(err, quarantineErr)
 }
