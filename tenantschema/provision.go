@@ -186,30 +186,30 @@ func (s *Session) SetSealed(ctx context.Context, name Name, sealed bool, record 
 // sqlPath sets the path of the transaction.
 const sqlPath = "select pg_catalog.set_config('search_path', $1, true)"
 
+// Secure makes the role if it is gone, lets its member enter it, and brings grants and seal up to date, on whatever version the schema stands:
+// what [Session.Migrate] does besides migrating. [ErrNoSchema] if there is none. It changes nothing that is right.
+func (s *Session) Secure(ctx context.Context, spec Spec) error {
+	return s.locked(ctx, spec.Name, func() error {
+		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+			if err := mustExist(ctx, tx, spec.Name); err != nil {
+				return err
+			}
+			if err := s.addRole(ctx, tx, spec); err != nil {
+				return err
+			}
+			if err := enterSchema(ctx, tx, spec.Name); err != nil {
+				return err
+			}
+			return secure(ctx, tx, spec)
+		})
+	})
+}
+
 func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
 	if _, err := tx.Exec(ctx, sqlPath, name.Quote()); err != nil {
 		return fmt.Errorf("set search_path: %w", err)
 	}
 	return nil
-}
-
-// Drop removes the schema of name with all that is in it, and the role. record runs in the same transaction. What is already gone is
-// no error.
-func (s *Session) Drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
-	return s.locked(ctx, name, func() error { return s.drop(ctx, name, record) })
-}
-
-func (s *Session) drop(ctx context.Context, name Name, record func(context.Context, pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-		// Dropping the schema takes the role's grants with it; the membership goes with the role.
-		if _, err := tx.Exec(ctx, "drop schema if exists "+name.Quote()+" cascade"); err != nil {
-			return fmt.Errorf("drop schema: %w", err)
-		}
-		if err := DropRole(ctx, tx, name.String()); err != nil {
-			return err
-		}
-		return record(ctx, tx)
-	})
 }
 
 // schemaLock names the lock of a schema.

@@ -87,7 +87,7 @@ func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (
 	}
 	manager, err := tenancy.NewManager(tenancy.ManagerConfig{
 		Pool: pool, Provisioner: provisioner, Logins: logins, SlugQuarantine: cfg.Tenants.SlugQuarantine,
-		CellSize: cfg.Tenants.CellSize, RoleBlock: cfg.Tenants.RoleBlock,
+		CellSize: cfg.Tenants.CellSize, RoleBlock: cfg.Tenants.RoleBlock, Jobs: jobqueue.Tenancy{},
 	})
 	if err != nil {
 		pool.Close()
@@ -160,7 +160,7 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if p.control, err = openPool(ctx, controlConfig, cfg.Database.ControlConns); err != nil {
 		return nil, err
 	}
-	if err = p.checkControl(ctx); err != nil {
+	if err = checkControl(ctx, p.control); err != nil {
 		return nil, err
 	}
 	cells, err := tenancy.CellLogins(ctx, p.control, logins)
@@ -266,15 +266,15 @@ func (p *platform) close() {
 }
 
 // checkControl says whether the catalog and River stand on the versions that this program needs.
-func (p *platform) checkControl(ctx context.Context) error {
-	current, target, err := tenancy.ControlVersion(ctx, p.control)
+func checkControl(ctx context.Context, pool *pgxpool.Pool) error {
+	current, target, err := tenancy.ControlVersion(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("read version of the control schema: %w", err)
 	}
 	if current < target {
 		return apperr.New(apperr.Unavailable, "the control schema is on version %d, this program needs %d: run `rowhouse migrate up`", current, target)
 	}
-	ok, err := jobqueue.MigrationsCurrent(ctx, p.control)
+	ok, err := jobqueue.MigrationsCurrent(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("read version of River's schema: %w", err)
 	}
@@ -284,11 +284,11 @@ func (p *platform) checkControl(ctx context.Context) error {
 	return nil
 }
 
-// serverConfig is what both servers share.
-func (p *platform) serverConfig(handler http.Handler) httpapi.ServerConfig {
-	s := p.cfg.Server
+// serverConfig is what all servers share.
+func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) httpapi.ServerConfig {
+	s := cfg.Server
 	return httpapi.ServerConfig{
-		Handler: handler, Log: p.log.Named("http"), ReadHeaderTimeout: s.ReadHeaderTimeout, ReadTimeout: s.ReadTimeout,
+		Handler: handler, Log: log.Named("http"), ReadHeaderTimeout: s.ReadHeaderTimeout, ReadTimeout: s.ReadTimeout,
 		WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout, MaxHeaderBytes: int(s.MaxHeaderBytes),
 		DrainTime: s.DrainTime, ShutdownTimeout: s.ShutdownTimeout,
 	}
@@ -305,25 +305,34 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.NewServer(p.serverConfig(handler))
+	return httpapi.NewServer(serverConfig(p.cfg, p.log, handler))
 }
 
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.
 func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
+	return newAdminServer(p.cfg, p.log, p.metrics, draining, append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})...)
+}
+
+// databaseChecks are what every process with an admin address needs.
+func databaseChecks(pool *pgxpool.Pool) []httpapi.Check {
+	return []httpapi.Check{
+		{Name: "database", Probe: pool.Ping},
+		{Name: "migrations", Probe: func(ctx context.Context) error { return checkControl(ctx, pool) }},
+	}
+}
+
+func newAdminServer(
+	cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics, draining func() bool, checks ...httpapi.Check,
+) (*httpapi.Server, error) {
 	handler, err := httpapi.Admin(httpapi.AdminConfig{
-		Checks: []httpapi.Check{
-			{Name: "database", Probe: p.control.Ping},
-			{Name: "migrations", Probe: p.checkControl},
-			{Name: "catalog", Probe: p.checkCatalog},
-		},
-		Metrics: p.metrics.Handler(), Draining: draining, Log: p.log.Named("admin"),
+		Checks: checks, Metrics: metrics.Handler(), Draining: draining, Log: log.Named("admin"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	cfg := p.serverConfig(handler)
-	cfg.DrainTime = 0
-	return httpapi.NewServer(cfg)
+	server := serverConfig(cfg, log, handler)
+	server.DrainTime = 0
+	return httpapi.NewServer(server)
 }
 
 // checkCatalog says whether the copy of the catalog is being followed.

@@ -70,6 +70,8 @@ func TestCLI_UsageAndExitCodes(t *testing.T) {
 		{[]string{"health"}, 1, "no server answers"},
 		{[]string{"migrate", "up"}, 0, "0 tenants migrated"},
 		{[]string{"migrate", "status"}, 0, ""},
+		{[]string{"doctor", "acme"}, 2, "one argument too many"},
+		{[]string{"provision"}, 2, "provisioning.warm is 0"},
 		{[]string{"config", "check"}, 0, ""},
 	} {
 		r := h.run(c.args...)

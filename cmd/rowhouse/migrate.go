@@ -88,7 +88,7 @@ func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool
 			report.Failed++
 		}
 		report.Tenants = append(report.Tenants, m)
-		rows = append(rows, []string{m.Slug, strconv.FormatInt(m.From, 10), strconv.FormatInt(m.To, 10), string(m.State), outcome})
+		rows = append(rows, []string{r.Tenant.Label(), strconv.FormatInt(m.From, 10), strconv.FormatInt(m.To, 10), string(m.State), outcome})
 	})
 	header := []string{"TENANT", "FROM", "TO", "STATE", "OUTCOME"}
 	if len(rows) == 0 {

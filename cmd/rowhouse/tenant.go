@@ -34,11 +34,17 @@ type tenantView struct {
 	UpdatedAt     time.Time         `json:"updated_at"`
 	// Created says whether this call made the tenant. Only `tenant create` has it.
 	Created *bool `json:"created,omitempty"`
+	// JobsEnded is how many jobs this call removed. Only `tenant delete` has it.
+	JobsEnded *int64 `json:"jobs_ended,omitempty"`
 }
 
 func viewTenant(cfg config.Config, t tenancy.Tenant) tenantView {
+	host := t.Slug + "." + cfg.Server.BaseDomain
+	if t.Slug == "" {
+		host = ""
+	}
 	return tenantView{
-		ID: t.ID, Slug: t.Slug, Name: t.Name, Host: t.Slug + "." + cfg.Server.BaseDomain, State: t.State, StateReason: t.StateReason,
+		ID: t.ID, Slug: t.Slug, Name: t.Name, Host: host, State: t.State, StateReason: t.StateReason,
 		Schema: t.Schema.String(), SchemaVersion: t.SchemaVersion, Cell: t.Cell, Placement: t.Placement, Tier: t.Tier, Plan: t.Plan,
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
@@ -187,7 +193,7 @@ func (c *cli) tenantCreate() *cobra.Command {
 
 func (c *cli) tenantList() *cobra.Command {
 	var state string
-	cmd := c.asOwner("list", "List the tenants", "Deleted ones are listed only by --state deleted.",
+	cmd := c.asOwner("list", "List the tenants", "Deleted ones and those made ahead are listed only by --state deleted and --state warm.",
 		func(ctx context.Context, cfg config.Config, o *owner, _ []string) error {
 			if state != "" && !slices.Contains(tenancy.States(), tenancy.State(state)) {
 				return usagef("--state takes one of %v, not %q", tenancy.States(), state)
@@ -260,21 +266,23 @@ func (c *cli) tenantResume() *cobra.Command {
 func (c *cli) tenantDelete() *cobra.Command {
 	var confirm string
 	cmd := c.asOwner("delete TENANT", "Delete a tenant with all its data, for ever",
-		"The tenant is archived first, so that nothing serves it any more; then its schema and its role are dropped. There is no way back.\n"+
+		"The tenant is archived first, so that nothing serves it any more; then schema, role and jobs are dropped. There is no way back.\n"+
 			"The subdomain stays unused for tenants.slug_quarantine.",
 		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
 			t, err := o.Get(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if confirm != t.Slug {
-				return apperr.New(apperr.Refused, "this deletes all data of %q for ever: say --confirm %s if that is what you want", t.Name, t.Slug)
+			if confirm != t.Label() {
+				return apperr.New(apperr.Refused, "this deletes all data of %q for ever: say --confirm %s if that is what you want", t.Name, t.Label())
 			}
-			if t, err = o.Delete(ctx, t.ID); err != nil {
+			deleted, err := o.Delete(ctx, t.ID)
+			if err != nil {
 				return err
 			}
-			view := viewTenant(cfg, t)
-			return c.printOne(view, view.fields())
+			view := viewTenant(cfg, deleted.Tenant)
+			view.JobsEnded = &deleted.Jobs
+			return c.printOne(view, append(view.fields(), []string{"jobs ended", strconv.FormatInt(deleted.Jobs, 10)}))
 		})
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the slug of the tenant, to say that you mean it")
 	return cmd

@@ -73,6 +73,11 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = p.catalog.Refresh(ctx); err != nil { // What was just made need not wait for its notification.
 		return err
 	}
+	provisioner, err := startProvisioner(ctx, cfg, logins, log, p.metrics)
+	if err != nil {
+		return err
+	}
+	defer provisioner.stop()
 	c.greet(cfg, public.Addr(), admin.Addr(), demos)
 	err = p.run(ctx, public, admin)
 	if cause := context.Cause(ctx); errors.Is(cause, errServerLost) {

@@ -22,13 +22,14 @@ import (
 
 // Config is the whole configuration. What each key means stands in keys.go.
 type Config struct {
-	DataDir   string
-	Server    Server
-	Database  Database
-	Jobs      Jobs
-	Tenants   Tenants
-	Isolation Isolation
-	Log       Log
+	DataDir      string
+	Server       Server
+	Database     Database
+	Jobs         Jobs
+	Tenants      Tenants
+	Provisioning Provisioning
+	Isolation    Isolation
+	Log          Log
 }
 
 // Server is the section "server": the two HTTP servers.
@@ -77,6 +78,11 @@ type Tenants struct {
 	// LockTimeout and StatementTimeout bound the statements of migrations; 0 for the second is the server's own.
 	LockTimeout      time.Duration
 	StatementTimeout time.Duration
+}
+
+// Provisioning is the section "provisioning": the tenants that are made ahead.
+type Provisioning struct {
+	Warm int
 }
 
 // Isolation is the section "isolation".

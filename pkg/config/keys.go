@@ -34,12 +34,13 @@ func envName(name string) string {
 // sections gives the sections of the file and what they are about.
 func sections() map[string]string {
 	return map[string]string{
-		"server":    "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
-		"database":  "PostgreSQL, and how much of it this process may use.",
-		"jobs":      "Background jobs: `rowhouse work`, and `rowhouse up`.",
-		"tenants":   "Rules that hold for every tenant.",
-		"isolation": "Proofs that tenants cannot reach each other.",
-		"log":       "Log lines, on standard error.",
+		"server":       "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
+		"database":     "PostgreSQL, and how much of it this process may use.",
+		"jobs":         "Background jobs: `rowhouse work`, and `rowhouse up`.",
+		"tenants":      "Rules that hold for every tenant.",
+		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
+		"isolation":    "Proofs that tenants cannot reach each other.",
+		"log":          "Log lines, on standard error.",
 	}
 }
 
@@ -139,9 +140,9 @@ func tableOf(c *Config) []key {
 			name: "database.url", flag: "database-url", def: "",
 			usage: "PostgreSQL to use, as its owner; empty: the embedded server of data_dir",
 			why: "For example postgres://owner:password@db.example.com:5432/rowhouse?sslmode=verify-full. Better set by the environment than by a\n" +
-				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant`, `key`,\n" +
-				"`secrets`, `isolation` and `up`; `serve` and `work` take host, port, database and TLS from it and log in as roles of their own, so leave\n" +
-				"them out there.",
+				"flag, which everybody on the machine can read. User and password are the owner's and used only by `migrate`, `tenant`, `provision`,\n" +
+				"`key`, `secrets`, `isolation` and `up`; `serve` and `work` take host, port, database and TLS from it and log in as roles of their own,\n" +
+				"so leave them out there.",
 			setting: databaseURL(&c.Database.URL),
 		},
 		{
@@ -257,6 +258,14 @@ func tableOf(c *Config) []key {
 			why: "It protects tenants from a migration that is slower on their data than anybody thought. It counts for CREATE INDEX\n" +
 				"CONCURRENTLY, too, which takes long by nature.",
 			setting: duration(&c.Tenants.StatementTimeout, notNegative),
+		},
+
+		{
+			name: "provisioning.warm", def: "0",
+			usage: "how many ready-made tenants are kept for those who will want one; 0: none",
+			why: "Creating a sealed or dedicated tenant then takes one of them: milliseconds in place of its migrations' time. As many as may be\n" +
+				"wanted at once. Each is a whole schema; `rowhouse provision` makes them, one at a time.",
+			setting: number(&c.Provisioning.Warm, within(0, 1000)),
 		},
 
 		{

@@ -130,8 +130,9 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.pooler_url": "postgres://pooler.example:6432/rowhouse", "database.acquire_timeout": "3s", "database.idle_timeout": "2m",
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
-		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30", "tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
-		"isolation.signing_key": "********",
+		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
+		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
+		"isolation.signing_key": "********", "provisioning.warm": "5",
 	}
 	var env []string
 	var file strings.Builder

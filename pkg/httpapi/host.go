@@ -129,7 +129,7 @@ func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
 		case tenancy.StateSuspended:
 			h.cfg.Metrics.TenantResolved(telemetry.TenantSuspended)
 			return c.String(http.StatusForbidden, suspendedPage)
-		case tenancy.StateArchived, tenancy.StateDeleted:
+		case tenancy.StateArchived, tenancy.StateDeleted, tenancy.StateWarm:
 			return h.nobody(c)
 		case tenancy.StateProvisioning, tenancy.StateQuarantined:
 		}

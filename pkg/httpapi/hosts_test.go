@@ -256,6 +256,7 @@ func TestStates(t *testing.T) {
 		{tenancy.State("new to us"), 5, 503},
 		{tenancy.StateSuspended, 5, 403},
 		{tenancy.StateSuspended, 4, 403},
+		{tenancy.StateWarm, 5, 404},
 		{tenancy.StateArchived, 5, 404},
 		{tenancy.StateDeleted, 5, 404},
 	} {

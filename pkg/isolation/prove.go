@@ -60,7 +60,7 @@ func Prove(ctx context.Context, cfg Config, one *tenancy.Tenant) (*Report, error
 		return nil, fmt.Errorf("prove isolation: %w", err)
 	}
 	if one != nil && !slices.ContainsFunc(in.Tenants, func(t tenancy.Tenant) bool { return t.ID == one.ID }) {
-		return nil, apperr.New(apperr.Conflict, "the tenant %q is %s: there is nothing to prove about it", one.Slug, one.State)
+		return nil, apperr.New(apperr.Conflict, "the tenant %q is %s: there is nothing to prove about it", one.Label(), one.State)
 	}
 	// What has no tables is told by the inspection, and can neither attack nor be attacked.
 	living := slices.DeleteFunc(slices.Clone(in.Tenants), func(t tenancy.Tenant) bool { return len(in.Relations[t.Schema]) == 0 })
@@ -84,7 +84,7 @@ func Prove(ctx context.Context, cfg Config, one *tenancy.Tenant) (*Report, error
 }
 
 func newRow(t tenancy.Tenant) *TenantResult {
-	row := &TenantResult{ID: t.ID, Slug: t.Slug, Schema: t.Schema.String(), Tier: t.Tier, Cell: t.Cell, State: t.State, Limits: []string{}}
+	row := &TenantResult{ID: t.ID, Slug: t.Label(), Schema: t.Schema.String(), Tier: t.Tier, Cell: t.Cell, State: t.State, Limits: []string{}}
 	if t.Tier == tenantschema.TierPooled {
 		row.Limits = append(row.Limits, fmt.Sprintf("tier pooled: SQL that changes its role can reach the pooled tenants of cell %d", t.Cell))
 	}
@@ -100,7 +100,7 @@ func (p *proof) inspected(in tenancy.Inspection) {
 	for _, f := range in.Findings {
 		finding := Finding{Finding: f}
 		if t, ok := slugs[f.Schema]; ok {
-			finding.Tenant = t.Slug
+			finding.Tenant = t.Label()
 			if row := p.rows[t.ID]; row != nil {
 				row.Findings++
 			}
@@ -189,10 +189,10 @@ func (p *proof) count(pair pair, result tenantschema.ProbeResult) {
 			continue
 		}
 		row.Breaches++
-		p.findings = append(p.findings, Finding{Tenant: pair.victim.Slug, Finding: tenantschema.Finding{
-			Breach: true, Schema: pair.victim.Schema.String(), Kind: "probe", Object: "tenant " + pair.victim.Slug,
-			Problem: "inside " + pair.attacker.Slug + ": " + strings.Join(open.Statements, "; ") + ": " + open.Result,
-			Mend:    "see what the inspection found about " + pair.victim.Slug + " and " + pair.attacker.Slug,
+		p.findings = append(p.findings, Finding{Tenant: pair.victim.Label(), Finding: tenantschema.Finding{
+			Breach: true, Schema: pair.victim.Schema.String(), Kind: "probe", Object: "tenant " + pair.victim.Label(),
+			Problem: "inside " + pair.attacker.Label() + ": " + strings.Join(open.Statements, "; ") + ": " + open.Result,
+			Mend:    "see what the inspection found about " + pair.victim.Label() + " and " + pair.attacker.Label(),
 		}})
 	}
 }
@@ -204,7 +204,7 @@ func (p *proof) report(started time.Time, one *tenancy.Tenant) *Report {
 		Tenants: []TenantResult{}, Findings: p.findings,
 	}
 	if one != nil {
-		r.Tenant = one.Slug
+		r.Tenant = one.Label()
 	}
 	for _, row := range p.rows {
 		r.Tenants = append(r.Tenants, *row)

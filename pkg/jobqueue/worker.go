@@ -82,7 +82,7 @@ func (c *Client) enter(ctx context.Context, metadata []byte) (tenantschema.Scope
 		}
 	case tenancy.StateArchived, tenancy.StateDeleted:
 		return tenantschema.Scope{}, river.JobCancel(fmt.Errorf("jobqueue: the tenant is %s", t.State))
-	case tenancy.StateProvisioning, tenancy.StateSuspended, tenancy.StateQuarantined:
+	case tenancy.StateProvisioning, tenancy.StateWarm, tenancy.StateSuspended, tenancy.StateQuarantined:
 	}
 	// A state that this version of the program does not know waits too: the next version may.
 	return tenantschema.Scope{}, river.JobSnooze(c.cfg.RecheckAfter)

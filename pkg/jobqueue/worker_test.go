@@ -98,7 +98,14 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.enqueue(t, b.acme, note{Key: "never"})
-		_, err := b.Manager.Delete(t.Context(), "acme")
+		b.enqueue(t, b.globex, note{Key: "another's"})
+		deleted, err := b.Manager.Delete(t.Context(), "acme")
+		require.NoError(t, err)
+		require.EqualValues(t, 1, deleted.Jobs)
+		require.Len(t, b.jobs(t), 1, "its jobs are gone, another's stay")
+
+		// One that was at work meanwhile, and comes back to the queue.
+		_, err = b.Owner.Exec(t.Context(), "update river.river_job set metadata = jsonb_build_object('tenant', $1::text)", deleted.ID)
 		require.NoError(t, err)
 		b.notes(t, writeNote)
 		b.ear.next(t, jobqueue.OutcomeCancelled)

@@ -100,6 +100,7 @@ func NewWith(tb testing.TB, o Options) *DB {
 	require.NoError(tb, err)
 	d.Manager, err = tenancy.NewManager(tenancy.ManagerConfig{
 		Pool: d.Owner, Provisioner: provisioner, Logins: d.Logins, SlugQuarantine: o.SlugQuarantine, CellSize: o.CellSize, RoleBlock: 1,
+		Jobs: jobqueue.Tenancy{},
 	})
 	require.NoError(tb, err)
 	d.Engine, err = tenantschema.Open(d.EngineConfig(tenantschema.Config{MaxConns: o.MaxConns}))

@@ -18,9 +18,15 @@ type Server struct {
 // OwnServer starts a server, which is gone when the test ends.
 func OwnServer(tb testing.TB) *Server {
 	tb.Helper()
+	return OwnServerWith(tb, nil)
+}
+
+// OwnServerWith is [OwnServer] with settings of PostgreSQL, before those that suit tests.
+func OwnServerWith(tb testing.TB, settings map[string]string) *Server {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	server, err := testserver.Start(ctx, nil)
+	server, err := testserver.Start(ctx, settings)
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), patience)

@@ -48,7 +48,10 @@ type CatalogConfig struct {
 	OnFailure func()
 }
 
-// Catalog is this process's copy of the catalog: all tenants but deleted ones. Looking one up does no I/O, so a name that does not
+// livingSQL is the condition of tenants that are somebody's: neither deleted nor made ahead.
+const livingSQL = "state not in ('deleted', 'warm') and slug is not null"
+
+// Catalog is this process's copy of the catalog: all tenants that are somebody's. Looking one up does no I/O, so a name that does not
 // exist costs and takes as much as one that does.
 //
 // A change committed by any process is seen within a second: the table notifies, the catalog reads the named rows again. While the
@@ -258,7 +261,7 @@ func (f *follower) wait(ctx context.Context) (ids []string, all bool, err error)
 func (c *Catalog) readAll(ctx context.Context) error {
 	c.reads.Lock()
 	defer c.reads.Unlock()
-	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted'")
+	tenants, err := readTenants(ctx, c.cfg.Pool, "where "+livingSQL)
 	if err != nil {
 		return err
 	}
@@ -281,7 +284,7 @@ func (c *Catalog) readAll(ctx context.Context) error {
 func (c *Catalog) readSome(ctx context.Context, ids []string) error {
 	c.reads.Lock()
 	defer c.reads.Unlock()
-	tenants, err := readTenants(ctx, c.cfg.Pool, "where state <> 'deleted' and id = any($1)", ids)
+	tenants, err := readTenants(ctx, c.cfg.Pool, "where "+livingSQL+" and id = any($1)", ids)
 	if err != nil {
 		return err
 	}

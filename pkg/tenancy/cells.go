@@ -87,6 +87,14 @@ func (m *Manager) returnSpare(ctx context.Context, s spare) {
 	_, _ = m.cfg.Pool.Exec(context.WithoutCancel(ctx), "update rowhouse.spare_roles set taken_at = null where id = $1", s.ID)
 }
 
+// useSpare takes a role for good, in the transaction that makes its tenant.
+func useSpare(ctx context.Context, tx pgx.Tx, id string) error {
+	if _, err := tx.Exec(ctx, "delete from rowhouse.spare_roles where id = $1", id); err != nil {
+		return fmt.Errorf("use up role: %w", err)
+	}
+	return nil
+}
+
 // addSpares makes a block of roles in a cell that has room, unless somebody else has just done so.
 func (m *Manager) addSpares(ctx context.Context, session *tenantschema.Session) error {
 	conn, err := m.cfg.Pool.Acquire(ctx)

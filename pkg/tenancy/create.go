@@ -1,6 +1,7 @@
 package tenancy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type NewTenant struct {
 	Tier string
 }
 
-// Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction. created is false when it was there
-// already: creating one again changes nothing and gives what is there, and finishes what a crash left unfinished.
+// Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction, or by [Manager.Claim] if one that was made
+// ahead is ready and the tier is not pooled. created is false when it was there already: creating one again changes nothing and gives what
+// is there, and finishes what a crash left unfinished.
 func (m *Manager) Create(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
 	c := m.Creator()
 	defer c.Close()
@@ -49,15 +51,7 @@ func (c *Creator) Close() { c.sessions.close() }
 // Create is [Manager.Create].
 func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bool, err error) {
 	m := c.m
-	if n.Slug, err = ParseSlug(n.Slug); err != nil {
-		return Tenant{}, false, err
-	}
-	if n.Name = strings.TrimSpace(n.Name); n.Name != "" {
-		if err = checkName(n.Name); err != nil {
-			return Tenant{}, false, err
-		}
-	}
-	tier, err := ParseTier(n.Tier)
+	tier, err := n.check()
 	if err != nil {
 		return Tenant{}, false, err
 	}
@@ -65,9 +59,28 @@ func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 	if err != nil {
 		return Tenant{}, false, err
 	}
+	if !found && tier != tenantschema.TierPooled { // Those made ahead are sealed.
+		t, err = m.claimWarm(ctx, n)
+		switch {
+		case err == nil:
+			return m.finish(ctx, t, tier)
+		case errors.Is(err, errClaimed): // Somebody else was faster, and is done or at it.
+			if t, found, err = m.living(ctx, n.Slug); err != nil {
+				return Tenant{}, false, err
+			}
+		case !errors.Is(err, errNoWarm):
+			return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
+		}
+	}
 	if found && t.State != StateProvisioning {
 		return alreadyThere(t, n)
 	}
+	return c.make(ctx, t, found, n, tier)
+}
+
+// make makes all of a tenant, or what a crash has left to do of the one that was found.
+func (c *Creator) make(ctx context.Context, t Tenant, found bool, n NewTenant, tier tenantschema.Tier) (_ Tenant, created bool, err error) {
+	m := c.m
 	session, err := c.sessions.get(ctx, 1)
 	if err != nil {
 		return Tenant{}, false, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
@@ -88,11 +101,10 @@ func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 			}
 		}()
 	}
-	schema, err := tenantschema.ParseName("t_" + t.ID)
+	spec, err := m.spec(t.ID, t.Cell, t.Tier)
 	if err != nil {
 		return Tenant{}, false, err
 	}
-	spec := tenantschema.Spec{Name: schema, Member: m.cfg.Logins.Cell(t.Cell), Sealed: t.Tier != tenantschema.TierPooled}
 	err = session.Create(ctx, spec,
 		func(ctx context.Context, tx pgx.Tx) error { return m.claim(ctx, tx, t, n) },
 		func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
@@ -105,19 +117,44 @@ func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 			return err
 		})
 	if errors.Is(err, errClaimed) { // Somebody else was faster, and is done.
-		if t, found, err = m.living(ctx, n.Slug); err == nil && found {
-			return alreadyThere(t, n)
+		if holder, held, lookErr := m.living(ctx, n.Slug); lookErr == nil && held {
+			return alreadyThere(holder, n)
 		}
 	}
 	if err != nil {
 		return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
 	}
-	if tier == tenantschema.TierDedicated { // Nobody has been told of the other login.
-		t, err = m.SetTier(ctx, t.ID, tier, 0)
-		return t, err == nil, err
+	if t, err = m.byID(ctx, t.ID); err != nil {
+		return Tenant{}, false, err
 	}
-	t, err = m.byID(ctx, t.ID)
+	return m.finish(ctx, t, tier)
+}
+
+// finish gives a tenant that has just been made sealed the login of its own that it is to have.
+func (m *Manager) finish(ctx context.Context, t Tenant, tier tenantschema.Tier) (_ Tenant, created bool, err error) {
+	if tier == tenantschema.TierDedicated {
+		t, err = m.SetTier(ctx, t.ID, tier, 0) // Nobody has been told of the other login.
+	}
 	return t, err == nil, err
+}
+
+// spec says how the schema of a tenant is to stand.
+func (m *Manager) spec(id string, cell int, tier tenantschema.Tier) (tenantschema.Spec, error) {
+	name, err := tenantschema.ParseName("t_" + id)
+	return tenantschema.Spec{Name: name, Member: m.cfg.Logins.Cell(cell), Sealed: tier != tenantschema.TierPooled}, err
+}
+
+// check puts n into its final form, and reads its tier.
+func (n *NewTenant) check() (tier tenantschema.Tier, err error) {
+	if n.Slug, err = ParseSlug(n.Slug); err != nil {
+		return "", err
+	}
+	if n.Name = strings.TrimSpace(n.Name); n.Name != "" {
+		if err = checkName(n.Name); err != nil {
+			return "", err
+		}
+	}
+	return ParseTier(n.Tier)
 }
 
 // newTenant gives the beginning of a tenant that is not there yet: an id whose role has been made, and its cell.
@@ -161,49 +198,52 @@ var errClaimed = errors.New("the slug is claimed")
 
 // claim writes the catalog row of a tenant in the making, or finds it there.
 func (m *Manager) claim(ctx context.Context, tx pgx.Tx, t Tenant, n NewTenant) error {
-	// Two who want one slug take turns, so that the second sees the first one's row.
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", n.Slug); err != nil {
-		return fmt.Errorf("lock slug: %w", err)
-	}
-	rows, err := readTenants(ctx, tx, "where slug = $1 and state <> 'deleted'", n.Slug)
+	holder, held, err := m.lockSlug(ctx, tx, n.Slug)
 	if err != nil {
 		return err
 	}
-	if len(rows) > 0 {
-		if rows[0].ID != t.ID || rows[0].State != StateProvisioning {
+	if held {
+		if holder.ID != t.ID || holder.State != StateProvisioning {
 			return errClaimed
 		}
 		return nil
 	}
-	var isID bool
-	if err = tx.QueryRow(ctx, "select exists (select from rowhouse.tenants where id = $1)", n.Slug).Scan(&isID); err != nil {
-		return fmt.Errorf("compare slug with ids: %w", err)
-	}
-	if isID { // Operators name tenants by either: one could be taken for the other.
-		return apperr.New(apperr.Conflict, "the subdomain %q is the id of a tenant: choose another", n.Slug).WithField("slug", "is taken")
-	}
-	var freeAt *time.Time
-	err = tx.QueryRow(ctx, `select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted'`,
-		n.Slug, m.cfg.SlugQuarantine).Scan(&freeAt)
-	if err != nil {
-		return fmt.Errorf("look for earlier owners of the slug: %w", err)
-	}
-	if freeAt != nil && time.Now().Before(*freeAt) {
-		return apperr.New(apperr.Conflict, "the subdomain %q belonged to a deleted tenant and stays unused until %s "+
-			"(tenants.slug_quarantine), so that its old links and keys reach nobody else: choose another",
-			n.Slug, freeAt.UTC().Format(time.RFC3339)).WithField("slug", "is in quarantine")
-	}
-	name := n.Name
-	if name == "" {
-		name = n.Slug
-	}
 	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, tier, state) values ($1, $2, $3, $4, $5, $6)",
-		t.ID, n.Slug, name, t.Cell, string(t.Tier), string(StateProvisioning))
+		t.ID, n.Slug, cmp.Or(n.Name, n.Slug), t.Cell, string(t.Tier), string(StateProvisioning))
 	if err != nil {
 		return fmt.Errorf("write catalog row: %w", err)
 	}
-	if _, err = tx.Exec(ctx, "delete from rowhouse.spare_roles where id = $1", t.ID); err != nil {
-		return fmt.Errorf("use up role: %w", err)
+	return useSpare(ctx, tx, t.ID)
+}
+
+// lockSlug keeps slug for tx until it ends, and gives the tenant that has it. The error is [apperr.Conflict] if nobody may have it.
+func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, slug string) (holder Tenant, held bool, err error) {
+	// Two who want one slug take turns, so that the second sees the first one's row.
+	if _, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", slug); err != nil {
+		return holder, false, fmt.Errorf("lock slug: %w", err)
 	}
-	return nil
+	rows, err := readTenants(ctx, tx, "where slug = $1 and state <> 'deleted'", slug)
+	if err != nil {
+		return holder, false, err
+	}
+	if len(rows) > 0 {
+		return rows[0], true, nil
+	}
+	var isID bool
+	var freeAt *time.Time
+	err = tx.QueryRow(ctx, `select exists (select from rowhouse.tenants where id = $1),
+			(select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted')`,
+		slug, m.cfg.SlugQuarantine).Scan(&isID, &freeAt)
+	if err != nil {
+		return holder, false, fmt.Errorf("look for ids and earlier owners of the slug: %w", err)
+	}
+	if isID { // Operators name tenants by either: one could be taken for the other.
+		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q is the id of a tenant: choose another", slug).WithField("slug", "is taken")
+	}
+	if freeAt != nil && time.Now().Before(*freeAt) {
+		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q belonged to a deleted tenant and stays unused until %s "+
+			"(tenants.slug_quarantine), so that its old links and keys reach nobody else: choose another",
+			slug, freeAt.UTC().Format(time.RFC3339)).WithField("slug", "is in quarantine")
+	}
+	return holder, false, nil
 }

@@ -257,7 +257,7 @@ func (m *Manager) affected(ctx context.Context, opts RunOptions) ([]Tenant, erro
 	if opts.Down {
 		compare = ">"
 	}
-	where := "where schema_version " + compare + " $1 and state in ('ready', 'suspended', 'migrating', 'quarantined')"
+	where := "where schema_version " + compare + " $1 and state in ('warm', 'ready', 'suspended', 'migrating', 'quarantined')"
 	args := []any{opts.Target}
 	if len(opts.Only) > 0 {
 		where += " and id = any($2)"

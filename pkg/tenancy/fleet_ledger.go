@@ -157,14 +157,15 @@ func (m *Manager) pending(ctx context.Context, h hold, run int64) ([]item, error
 }
 
 // sqlMoved writes down that tenants have got to a version, in the transaction in which they do: $1 ids, $2 versions, $3 whether that is the
-// end, $4 the run, $5 how many milliseconds it took. Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout.
+// end, $4 the run, $5 how many milliseconds it took. Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout, and
+// one made ahead stays nobody's.
 const sqlMoved = `with moved as (
 		update rowhouse.tenants t set schema_version = v.version,
 			state_reason = case when state = 'suspended' then state_reason else '' end,
 			migration_error = case when $3 then '' else 'it has begun and not ended' end,
-			state = case when state = 'suspended' then state when $3 then 'ready' else 'migrating' end
+			state = case when state in ('warm', 'suspended') then state when $3 then 'ready' else 'migrating' end
 		from unnest($1::text[], $2::bigint[]) as v (id, version)
-		where t.id = v.id and t.state in ('ready', 'suspended', 'migrating', 'quarantined')
+		where t.id = v.id and t.state in ('warm', 'ready', 'suspended', 'migrating', 'quarantined')
 		returning t.id, t.schema_version)
 	update rowhouse.fleet_run_tenants f set state = case when $3 then 'done' else f.state end, to_version = moved.schema_version, error = '',
 		attempts = f.attempts + 1, duration_ms = $5, ended_at = case when $3 then clock_timestamp() end
@@ -250,9 +251,9 @@ type RunFailure struct {
 
 // RunFailures lists those that have failed in a run.
 func (m *Manager) RunFailures(ctx context.Context, run int64) ([]RunFailure, error) {
-	rows, err := m.cfg.Pool.Query(ctx, `select t.slug, t.id, t.state, t.schema_version, f.error
+	rows, err := m.cfg.Pool.Query(ctx, `select coalesce(t.slug, t.schema_name), t.id, t.state, t.schema_version, f.error
 		from rowhouse.fleet_run_tenants f join rowhouse.tenants t on t.id = f.tenant
-		where f.run = $1 and f.state = 'failed' order by t.slug`, run)
+		where f.run = $1 and f.state = 'failed' order by 1`, run)
 	if err != nil {
 		return nil, fmt.Errorf("read failures: %w", err)
 	}

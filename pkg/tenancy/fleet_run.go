@@ -205,7 +205,7 @@ func (r *runner) together(pool *sessions, items []item) bool {
 // arrived gives t as a migration leaves it.
 func (t Tenant) arrived(version int64) Tenant {
 	t.SchemaVersion = version
-	if t.State != StateSuspended {
+	if t.State != StateSuspended && t.State != StateWarm {
 		t.State, t.StateReason = StateReady, ""
 	}
 	return t
@@ -237,6 +237,12 @@ func (r *runner) alone(pool *sessions, t Tenant) MigrationResult {
 	return result
 }
 
+// migrateOne brings one tenant to the newest version, outside of any run.
+func (m *Manager) migrateOne(ctx context.Context, pool *sessions, t Tenant) MigrationResult {
+	r := &runner{m: m, opts: RunOptions{Target: m.Target(), LockTries: 1}, ctx: ctx}
+	return r.alone(pool, t)
+}
+
 // move migrates one tenant, up or down, once.
 func (r *runner) move(pool *sessions, t Tenant, started time.Time) error {
 	session, err := pool.get(r.ctx, 1)
@@ -265,7 +271,7 @@ func (r *runner) move(pool *sessions, t Tenant, started time.Time) error {
 	_, quarantineErr := r.m.cfg.Pool.Exec(context.WithoutCancel(r.ctx), `update rowhouse.tenants set migration_error = $2,
 		state_reason = case when state = 'migrating' then 'migration failed: ' || $2 else state_reason end,
 		state = case when state = 'migrating' then 'quarantined' else state end
-		where id = $1 and state in ('migrating', 'suspended')`, t.ID, err.Error())
+		where id = $1 and state in ('migrating', 'suspended', 'warm')`, t.ID, err.Error())
 	return errors.Join(err, quarantineErr)
 }
 

@@ -3,7 +3,6 @@ package tenancy
 import (
 	"context"
 	"fmt"
-	"regexp"
 
 	"github.com/jackc/pgx/v5"
 
@@ -73,7 +72,7 @@ func (m *Manager) expectation(ctx context.Context, tx pgx.Tx, in *Inspection) (w
 	for _, t := range tenants {
 		want.Known = append(want.Known, t.Schema.String())
 		switch t.State {
-		case StateReady, StateSuspended, StateMigrating, StateQuarantined:
+		case StateReady, StateSuspended, StateMigrating, StateQuarantined, StateWarm:
 			login := logins.Cell(t.Cell)
 			if t.Tier == tenantschema.TierDedicated {
 				login = logins.Dedicated(t.Schema)
@@ -102,7 +101,7 @@ func (m *Manager) expectation(ctx context.Context, tx pgx.Tx, in *Inspection) (w
 		want.Cells = append(want.Cells, logins.Cell(cell))
 	}
 	want.ControlRole, want.EnqueueRole = logins.Control(), logins.Enqueuer()
-	want.LoginPattern = "^" + regexp.QuoteMeta(logins.prefix) + "_(cell_[0-9]{2,}|t_[a-z0-9]{16})$"
+	want.LoginPattern = logins.pattern()
 	want.PlatformSchemas = []string{"rowhouse", "river"}
 	return want, nil
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"regexp"
 
 	"github.com/jackc/pgx/v5"
 
@@ -59,6 +60,17 @@ func (l *Logins) Enqueuer() string { return l.prefix + "_enqueue" }
 
 // Dedicated names the login role of a dedicated tenant.
 func (l *Logins) Dedicated(schema tenantschema.Name) string { return l.prefix + "_" + schema.String() }
+
+// pattern is a regular expression for the names of the engine's logins: of cells, and of dedicated tenants.
+func (l *Logins) pattern() string {
+	return "^" + regexp.QuoteMeta(l.prefix) + "_(cell_[0-9]{2,}|t_[a-z0-9]{16})$"
+}
+
+// ours reports whether a role has the name of a login of the engine.
+func (l *Logins) ours(role string) bool {
+	matched, err := regexp.MatchString(l.pattern(), role)
+	return err == nil && matched
+}
 
 // ThroughPooler gives logins whose engine connects to host and port of pooler, a pooler in transaction mode. Everything else goes on
 // connecting directly: listening, migrating and the job queue need sessions of their own.

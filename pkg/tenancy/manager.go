@@ -30,6 +30,16 @@ type ManagerConfig struct {
 	CellSize int
 	// RoleBlock is how many roles are made at once, ahead of their tenants. Default 20.
 	RoleBlock int
+	// Jobs, if set, is the queue. Without it a deleted tenant's jobs end when they come to be worked.
+	Jobs Jobs
+}
+
+// Jobs is what a [Manager] must know of the job queue. Jobs that are being worked are left to the queue: they end as their tenant is gone.
+type Jobs interface {
+	// End removes a tenant's jobs in the transaction that deletes it, and gives how many.
+	End(ctx context.Context, tx pgx.Tx, tenantID string) (int64, error)
+	// Count counts the jobs in the queue by the ids of their tenants.
+	Count(ctx context.Context, tx pgx.Tx) (map[string]int64, error)
 }
 
 // Manager changes the catalog and the schemas, with the owner's credentials. No process that serves requests holds one.
@@ -124,14 +134,14 @@ func distance(a, b string) int {
 
 // ListFilter narrows a list of tenants.
 type ListFilter struct {
-	// State, if set, is the only state listed. Deleted tenants are listed only when asked for.
+	// State, if set, is the only state listed. Deleted tenants and those made ahead are listed only when asked for.
 	State State
 }
 
 // List gives the tenants in the order of their slugs.
 func (m *Manager) List(ctx context.Context, f ListFilter) ([]Tenant, error) {
 	return readTenants(ctx, m.cfg.Pool,
-		"where case when $1 = '' then state <> 'deleted' else state = $1 end order by slug, created_at", string(f.State))
+		"where case when $1 = '' then "+livingSQL+" else state = $1 end order by slug, created_at", string(f.State))
 }
 
 // Suspend stops a tenant being served and its jobs being worked. Repeating it changes the reason only.
@@ -180,42 +190,7 @@ func (m *Manager) change(ctx context.Context, t Tenant, to State, reason string,
 	}
 	if tag.RowsAffected() == 0 {
 		return Tenant{}, apperr.New(apperr.Conflict, "the tenant %q is %s: only one that is %s can become %s",
-			t.Slug, t.State, strings.Join(allowed, " or "), to)
+			t.Label(), t.State, strings.Join(allowed, " or "), to)
 	}
 	return t, nil
-}
-
-// Delete archives a tenant, so that nothing serves or works it any more, and then drops its schema and role. The catalog row stays, as
-// deleted. Repeating it finishes what a crash left, and changes nothing after that.
-func (m *Manager) Delete(ctx context.Context, slug string) (Tenant, error) {
-	t, err := m.Get(ctx, slug)
-	if err != nil || t.State == StateDeleted {
-		return t, err
-	}
-	t, err = m.change(ctx, t, StateArchived, "deletion", StateReady, StateSuspended, StateProvisioning, StateQuarantined,
-		StateMigrating, StateArchived)
-	if err != nil {
-		return Tenant{}, err
-	}
-	session, err := m.cfg.Provisioner.Connect(ctx)
-	if err != nil {
-		return Tenant{}, apperr.Wrap(err, apperr.Unavailable, "the database cannot be reached as its owner")
-	}
-	defer session.Close() //nolint:errcheck // Everything is committed by then.
-	err = session.Drop(ctx, t.Schema, func(ctx context.Context, tx pgx.Tx) error {
-		if err := m.dropDedicated(ctx, tx, t); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, `update rowhouse.tenants set state = 'deleted', state_reason = '', deleted_at = now(), tier = 'sealed', login = null
-			where id = $1`, t.ID)
-		return err
-	})
-	if sqlState(err, "55P03") {
-		return Tenant{}, apperr.Wrap(err, apperr.Unavailable, "the tenant %q is archived, but still in use by a running query: "+
-			"run the same command again in a moment to finish", t.Slug)
-	}
-	if err != nil {
-		return Tenant{}, fmt.Errorf("drop tenant %s: %w", t.Slug, err)
-	}
-	return m.byID(ctx, t.ID)
 }

@@ -5,20 +5,23 @@
 //
 // A tenant is in one state, obeyed by the router, the jobs and the CLI alike:
 //
-//	provisioning ──▶ ready ◀──▶ suspended
-//	                   ▲            ▲
-//	                   ▼            │
-//	               migrating ───────┘
-//	                   ▲
-//	                   ▼
-//	              quarantined ──▶ ready
+//	warm, provisioning ──▶ ready ◀──▶ suspended
+//	                         ▲            ▲
+//	                         ▼            │
+//	                     migrating ───────┘
+//	                         ▲
+//	                         ▼
+//	                    quarantined ──▶ ready
 //
 //	any of these ──▶ archived ──▶ deleted
+//
+// A warm one was made ahead and is nobody's: it has no slug, and is seen by what makes, migrates and inspects schemas alone.
 //
 // Every change can be repeated after a crash at any point.
 package tenancy
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"strings"
@@ -35,6 +38,7 @@ type State string
 // The states. See the package's picture.
 const (
 	StateProvisioning State = "provisioning"
+	StateWarm         State = "warm"
 	StateReady        State = "ready"
 	StateSuspended    State = "suspended"
 	StateMigrating    State = "migrating"
@@ -46,7 +50,7 @@ const (
 // States lists all states in the order of a tenant's life.
 func States() []State {
 	return []State{
-		StateProvisioning, StateReady, StateSuspended, StateMigrating, StateQuarantined, StateArchived, StateDeleted,
+		StateProvisioning, StateWarm, StateReady, StateSuspended, StateMigrating, StateQuarantined, StateArchived, StateDeleted,
 	}
 }
 
@@ -54,7 +58,7 @@ func States() []State {
 type Tenant struct {
 	// ID is random and never changes; the schema's name is made of it.
 	ID string
-	// Slug is the subdomain. It may change.
+	// Slug is the subdomain. It may change. A tenant that was never claimed has none.
 	Slug string
 	// Name is for people.
 	Name string
@@ -78,6 +82,9 @@ type Tenant struct {
 	UpdatedAt     time.Time
 }
 
+// Label names t for people: by its slug, or by its schema if it has none.
+func (t Tenant) Label() string { return cmp.Or(t.Slug, t.Schema.String()) }
+
 // Engine gives what tenantschema must know of t.
 func (t Tenant) Engine() tenantschema.Tenant {
 	return tenantschema.Tenant{
@@ -91,7 +98,8 @@ func (t Tenant) Runs(on tenantschema.Versions) bool {
 	return (t.State == StateReady || t.State == StateMigrating) && on.Contain(t.SchemaVersion)
 }
 
-const tenantColumns = "id, slug, name, schema_name, cell, placement, tier, login, plan, state, state_reason, schema_version, created_at, updated_at"
+const tenantColumns = "id, coalesce(slug, ''), name, schema_name, cell, placement, tier, login, plan, state, state_reason, " +
+	"schema_version, created_at, updated_at"
 
 func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 	var t Tenant

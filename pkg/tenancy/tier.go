@@ -49,8 +49,8 @@ func (m *Manager) SetTier(ctx context.Context, slug string, tier tenantschema.Ti
 	}
 	switch t.State {
 	case StateReady, StateSuspended, StateMigrating:
-	case StateProvisioning, StateQuarantined, StateArchived, StateDeleted:
-		return Tenant{}, apperr.New(apperr.Conflict, "the tenant %q is %s: only one that is ready or suspended can change its tier", t.Slug, t.State)
+	case StateProvisioning, StateWarm, StateQuarantined, StateArchived, StateDeleted:
+		return Tenant{}, apperr.New(apperr.Conflict, "the tenant %q is %s: only one that is ready or suspended can change its tier", t.Label(), t.State)
 	}
 	session, err := m.cfg.Provisioner.Connect(ctx)
 	if err != nil {
@@ -149,18 +149,23 @@ func (m *Manager) dropDedicated(ctx context.Context, tx pgx.Tx, t Tenant) error 
 		return fmt.Errorf("look for role %s: %w", login, err)
 	}
 	if exists {
-		for _, sql := range []string{
-			"revoke all on database " + pgx.Identifier{tx.Conn().Config().Database}.Sanitize() + " from " + pgx.Identifier{login}.Sanitize(),
-			tenantschema.LoginSQL(login, true),
-		} {
-			if _, err := tx.Exec(ctx, sql); err != nil {
-				return fmt.Errorf("take rights from %s: %w", login, err)
-			}
-		}
-		if err := tenantschema.DropRole(ctx, tx, login); err != nil {
+		if err := dropLogin(ctx, tx, login); err != nil {
 			return err
 		}
 	}
 	_, err := tx.Exec(ctx, "update rowhouse.tenants set login = null where id = $1 and tier <> 'dedicated' and login is not null", t.ID)
 	return err
+}
+
+// dropLogin drops a login of the engine with what it was given. See admit.
+func dropLogin(ctx context.Context, tx pgx.Tx, login string) error {
+	for _, sql := range []string{
+		"revoke all on database " + pgx.Identifier{tx.Conn().Config().Database}.Sanitize() + " from " + pgx.Identifier{login}.Sanitize(),
+		tenantschema.LoginSQL(login, true),
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("take rights from %s: %w", login, err)
+		}
+	}
+	return tenantschema.DropRole(ctx, tx, login)
 }

@@ -1,0 +1,36 @@
+package jobqueue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Tenancy is what tenancy.Manager, which is the owner, does with the queue.
+type Tenancy struct{}
+
+// End removes the jobs of a tenant and gives how many: those that wait, with their arguments, and those that have ended. One that runs at this
+// moment stays.
+func (Tenancy) End(ctx context.Context, tx pgx.Tx, tenantID string) (int64, error) {
+	tag, err := tx.Exec(ctx, `delete from river.river_job
+		where metadata @> pg_catalog.jsonb_build_object('tenant', $1::text) and state <> 'running'`, tenantID)
+	if err != nil {
+		return 0, fmt.Errorf("end jobs of tenant %s: %w", tenantID, err)
+	}
+	return tag.RowsAffected(), nil
+}
+
+// Count counts the jobs by tenant, without those that run. It reads the whole queue.
+func (Tenancy) Count(ctx context.Context, tx pgx.Tx) (map[string]int64, error) {
+	rows, err := tx.Query(ctx, `select metadata ->> 'tenant', count(*) from river.river_job
+		where state <> 'running' and metadata ->> 'tenant' is not null group by 1`)
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	counts, id, n := map[string]int64{}, "", int64(0)
+	if _, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error { counts[id] = n; return nil }); err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	return counts, nil
+}
