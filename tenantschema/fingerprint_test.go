@@ -30,7 +30,7 @@ create type pair as (a integer, b text);
 create table people (
 	id bigint generated always as identity constraint people_pkey primary key,
 	name text collate "C" not null default 'näme',
-	mood mood not null default 'ok',
+	feeling mood not null default 'ok',
 	age positive,
 	shout text generated always as (upper(name)) stored,
 	boss bigint constraint people_boss_fkey references people (id) deferrable initially deferred,
@@ -57,7 +57,7 @@ create table events (id integer not null, at date not null, constraint events_pk
 create table events_2026 partition of events for values from ('2026-01-01') to ('2027-01-01');
 create rule events_keep as on delete to events do instead nothing;
 -- the end, without a newline`),
-		"00002_concurrent.sql": sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\ncreate index concurrently people_mood_idx on people (mood);\n"),
+		"00002_concurrent.sql": sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\ncreate index concurrently people_feeling_idx on people (feeling);\n"),
 		"00005_last.sql":       sqlFile("-- +goose Up\nalter table people add column note text; -- no newline either"),
 	}
 }
@@ -138,7 +138,7 @@ func TestFingerprint(t *testing.T) {
 		"table goose_db_version owner " + owner,
 		"column people.id bigint not null generated always as identity",
 		`column people.name text collate "C" not null default 'näme'::text`,
-		"column people.mood mood not null default 'ok'::mood",
+		"column people.feeling mood not null default 'ok'::mood",
 		"column people.age positive",
 		"column people.shout text generated always as (upper(name)) stored",
 		"column events_2026.id integer not null inherited",
@@ -149,7 +149,7 @@ func TestFingerprint(t *testing.T) {
 		"constraint people.people_name_key UNIQUE (name) DEFERRABLE",
 		"constraint positive.positive_check CHECK ((VALUE > 0))",
 		"index people.people_name_idx CREATE INDEX people_name_idx ON people USING btree (lower(name) DESC) WHERE age IS NOT NULL",
-		"index people.people_mood_idx CREATE INDEX people_mood_idx ON people USING btree (mood)",
+		"index people.people_feeling_idx CREATE INDEX people_feeling_idx ON people USING btree (feeling)",
 		"index made_in_go.made_in_go_name_idx CREATE INDEX made_in_go_name_idx ON made_in_go USING btree (name)",
 		"sequence numbers owner " + owner + " as smallint start 2 increment 2 minvalue 2 maxvalue 32767 cache 1 cycle owned by people.age",
 		"trigger people.people_touch CREATE TRIGGER people_touch BEFORE INSERT OR UPDATE ON people FOR EACH ROW EXECUTE FUNCTION touch()",
@@ -287,7 +287,7 @@ func TestReference_Fails(t *testing.T) {
 	require.NoError(t, err, "the session goes on")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	t.Cleanup(cancel)
 	slow := func(ctx context.Context, db *sql.DB) error {
 		time.AfterFunc(20*time.Millisecond, cancel)
 		_, err := db.ExecContext(ctx, "select pg_sleep(60)")

@@ -2,6 +2,7 @@ package tenantschema_test
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -134,10 +135,7 @@ func TestCreate_NamesTheStatement(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
-			fsys := fstest.MapFS{}
-			for path, file := range start {
-				fsys[path] = file
-			}
+			fsys := maps.Clone(start)
 			fsys[c.file] = sqlFile("-- +goose Up\n" + c.text)
 			p := newProvisioning(t, fsys, "t_statement_"+name)
 			err := p.s.Create(ctx, p.spec(), nil, done)

@@ -163,7 +163,7 @@ func TestManager_Drift_Fails(t *testing.T) {
 	tenants, err := d.Manager.Comparable(ctx, nil)
 	require.NoError(t, err)
 	stopping, stop := context.WithCancel(ctx)
-	defer stop()
+	t.Cleanup(stop)
 	told := 0
 	err = d.Manager.Drift(stopping, tenants, 1, func(tenancy.DriftResult) { told++; stop() })
 	requireCode(t, err, apperr.Partial)
