@@ -52,10 +52,10 @@ type body struct {
 func (c *checker) body(s statement, in span) (b body, ok bool) {
 	b = body{c: c, in: in}
 	options := s.node.list("options")
-	switch {
-	case s.kind == "DoStmt":
+	switch s.kind {
+	case "DoStmt":
 		b.language, b.in.what, options = "plpgsql", "a DO block", s.node.list("args")
-	case s.kind == "CreateFunctionStmt":
+	case "CreateFunctionStmt":
 		b.in.what = "the body of " + lastName(s.node.list("funcname"))
 	default:
 		return b, false

@@ -62,7 +62,7 @@ func TestRules(t *testing.T) {
 			found := rulesOf(lint(t, c.bad))
 			require.True(t, found[c.rule], "%s is not found in: %s\nbut %v", c.rule, c.bad, found)
 			delete(found, c.rule)
-			for _, also := range strings.Fields(c.also) {
+			for also := range strings.FieldsSeq(c.also) {
 				delete(found, also)
 			}
 			require.Empty(t, found, "in: %s", c.bad)
@@ -91,7 +91,7 @@ func TestPositions(t *testing.T) {
 		{"-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELECT id FROM\n    other.t\n$$;\n-- +goose StatementEnd\n", "5:5"},
 		{"-- +goose Up\n-- +goose StatementBegin\nDO $$\nBEGIN\n  PERFORM 1;\n  PERFORM id FROM other.t;\nEND $$;\n-- +goose StatementEnd\n", "6:19"},
 		{"-- +goose Up\n-- +goose StatementBegin\nDO $$\nBEGIN\n  EXECUTE 'DROP TABLE ' || 'x';\nEND $$;\n-- +goose StatementEnd\n", "5:3"},
-		{"-- +goose Up\nSELECT 'é',\n  'é' FROM FROM tasks;\n", "3:12"},
+		{"-- +goose Up\nSELECT 'é',\n  'é' FROM WHERE tasks;\n", "3:12"},
 		{"-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 1;\nDROP TABLE other.t;\n", "5:1"},
 		{"-- +goose Up\n-- +goose ENVSUB ON\nSELECT 1;\n", "2:1"},
 		{"-- +goose Up\nSELECT 1\n", "2:1"},

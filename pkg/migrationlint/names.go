@@ -10,7 +10,8 @@ import (
 func listsNames(key string) bool {
 	return slices.Contains([]string{
 		"aliascolnames", "aliases", "args", "attlist", "colNames", "colnames", "cols", "columns", "ctecolnames", "cycle_col_list", "fields",
-		"fk_attrs", "fk_del_set_cols", "including", "indirection", "keys", "pk_attrs", "search_col_list", "tokentype", "usingClause", "va_cols", "vals",
+		"fk_attrs", "fk_del_set_cols", "including", "indirection", "keys", "pk_attrs", "search_col_list", "tokentype",
+		"usingClause", "va_cols", "vals",
 	}, key)
 }
 
@@ -48,8 +49,8 @@ func (w *walker) function(name string, args []any, at place) {
 	outside := []string{"pg_read_file", "pg_read_binary_file", "pg_ls_dir", "pg_stat_file", "pg_file_write", "loread", "lowrite"}
 	dynamic := []string{
 		"query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "cursor_to_xml", "schema_to_xml", "schema_to_xmlschema",
-		"schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema", "ts_stat", "ts_rewrite", "crosstab",
-		"connectby", "xpath_table",
+		"schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema", "ts_stat", "ts_rewrite",
+		"crosstab", "connectby", "xpath_table",
 	}
 	byText := []string{
 		"nextval", "currval", "setval", "to_regclass", "to_regproc", "to_regprocedure", "to_regtype", "to_regoper", "to_regoperator",

@@ -101,14 +101,13 @@ func (e *syntaxError) Error() string { return e.message }
 
 // parseSQL gives the statements of a text. The error is a *syntaxError.
 func parseSQL(sql string) (statements []statement, err error) {
-	defer recovered(&err)
 	if i := strings.IndexByte(sql, 0); i >= 0 {
 		return nil, &syntaxError{"a zero byte, at which the parser would stop reading", i}
 	}
 	if !utf8.ValidString(sql) {
 		return nil, &syntaxError{"the text is not UTF-8", len(sql) - len(strings.TrimLeftFunc(sql, func(r rune) bool { return r != utf8.RuneError }))}
 	}
-	text, err := parser.ParseToJSON(sql)
+	text, err := guarded(parser.ParseToJSON, sql)
 	if err != nil {
 		return nil, asSyntaxError(err, sql)
 	}
@@ -136,8 +135,7 @@ func parseSQL(sql string) (statements []statement, err error) {
 
 // parsePLpgSQL gives the tree of each PL/pgSQL function or block of a text.
 func parsePLpgSQL(sql string) (trees []any, err error) {
-	defer recovered(&err)
-	text, err := parser.ParsePlPgSqlToJSON(sql)
+	text, err := guarded(parser.ParsePlPgSqlToJSON, sql)
 	if err != nil {
 		return nil, asSyntaxError(err, sql)
 	}
@@ -147,17 +145,21 @@ func parsePLpgSQL(sql string) (trees []any, err error) {
 	return trees, nil
 }
 
-// recovered makes an error of the parser's panic: it ends that way when its stack is too small for what is nested too deep.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		message, _, _ := strings.Cut(fmt.Sprint(r), "\n")
-		*err = &syntaxError{"the parser gave up: " + message, 0}
-	}
+// guarded calls the parser and makes an error of its panic: it ends that way when its stack is too small for what is nested too deep.
+func guarded(parse func(string) (string, error), sql string) (text string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			message, _, _ := strings.Cut(fmt.Sprint(r), "\n")
+			err = &syntaxError{"the parser gave up: " + message, 0}
+		}
+	}()
+	text, err = parse(sql)
+	return text, err
 }
 
 func asSyntaxError(err error, sql string) error {
 	e, ok := errors.AsType[*parser.Error](err)
-	if !ok {
+	if !ok { // Of guarded.
 		return &syntaxError{err.Error(), 0}
 	}
 	offset := 0

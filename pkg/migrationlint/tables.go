@@ -131,17 +131,18 @@ func typeOf(n node) (t columnType) {
 // keeps reports whether values of a column need not be written anew, nor read, when its type changes from t.
 func (t columnType) keeps(to columnType) bool {
 	longer := len(to.mods) == 0 || len(t.mods) == 1 && len(to.mods) == 1 && to.mods[0] >= t.mods[0]
-	switch t.name + " " + to.name {
-	case " ":
+	switch {
+	case t.name == "" || to.name == "":
 		return false
-	case "text varchar":
-		return len(to.mods) == 0
-	case "varchar text", "cidr inet":
+	case t.name != to.name:
+		return t.name == "varchar" && to.name == "text" || t.name == "cidr" && to.name == "inet" ||
+			t.name == "text" && to.name == "varchar" && len(to.mods) == 0
+	case slices.Equal(t.mods, to.mods):
 		return true
-	case "varchar varchar", "varbit varbit", "timestamp timestamp", "timestamptz timestamptz", "time time", "timetz timetz":
+	case slices.Contains([]string{"varchar", "varbit", "timestamp", "timestamptz", "time", "timetz"}, t.name):
 		return longer
-	case "numeric numeric":
-		return len(to.mods) == 0 || slices.Equal(t.mods, to.mods) || len(t.mods) == 2 && len(to.mods) == 2 && to.mods[0] >= t.mods[0] && to.mods[1] == t.mods[1]
+	case t.name == "numeric":
+		return len(to.mods) == 0 || len(t.mods) == 2 && len(to.mods) == 2 && to.mods[0] >= t.mods[0] && to.mods[1] == t.mods[1]
 	}
-	return t.name == to.name && slices.Equal(t.mods, to.mods)
+	return false
 }

@@ -1,5 +1,7 @@
 package migrationlint
 
+import "slices"
+
 // writes looks for statements that write a table as a whole, in WITH too.
 func (c *checker) writes(kind string, n node, in span) {
 	for _, item := range n.child("withClause").list("ctes") {
@@ -38,11 +40,7 @@ func bounded(where any) bool {
 		if inner.text("boolop") != "AND_EXPR" {
 			return false
 		}
-		for _, arg := range inner.list("args") {
-			if bounded(arg) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(inner.list("args"), bounded)
 	case "A_Expr":
 		operation := inner.text("kind")
 		if operation != "AEXPR_OP" && operation != "AEXPR_IN" || lastName(inner.list("name")) != "=" {
