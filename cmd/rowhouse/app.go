@@ -310,7 +310,8 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.
 func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
-	return newAdminServer(p.cfg, p.log, p.metrics, draining, append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})...)
+	checks := append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})
+	return newAdminServer(p.cfg, p.log, p.metrics, draining, checks...)
 }
 
 // databaseChecks are what every process with an admin address needs.

@@ -28,9 +28,16 @@ func (Tenancy) Count(ctx context.Context, tx pgx.Tx) (map[string]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}
-	counts, id, n := map[string]int64{}, "", int64(0)
-	if _, err = pgx.ForEachRow(rows, []any{&id, &n}, func() error { counts[id] = n; return nil }); err != nil {
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		ID   string
+		Jobs int64
+	}])
+	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	counts := map[string]int64{}
+	for _, f := range found {
+		counts[f.ID] = f.Jobs
 	}
 	return counts, nil
 }

@@ -238,7 +238,8 @@ func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, slug string) (holder 
 		return holder, false, fmt.Errorf("look for ids and earlier owners of the slug: %w", err)
 	}
 	if isID { // Operators name tenants by either: one could be taken for the other.
-		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q is the id of a tenant: choose another", slug).WithField("slug", "is taken")
+		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q is the id of a tenant: choose another", slug).
+			WithField("slug", "is taken")
 	}
 	if freeAt != nil && time.Now().Before(*freeAt) {
 		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q belonged to a deleted tenant and stays unused until %s "+

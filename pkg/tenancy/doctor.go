@@ -127,8 +127,10 @@ func (e *examination) read(ctx context.Context, tx pgx.Tx) (err error) {
 				where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and b.datname = current_database()),
 			exists (select from pg_catalog.pg_shdepend d join pg_catalog.pg_database b on b.oid = d.dbid
 				where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and b.datname <> current_database()),
-			exists (select from pg_catalog.pg_shdepend d where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o')
-		from pg_catalog.pg_roles r where r.rolname ~ $1 or r.rolname ~ $2 and right(r.rolname::text, 18) ~ $1`, tenantPattern, e.m.cfg.Logins.pattern())
+			exists (select from pg_catalog.pg_shdepend d
+				where d.refclassid = 'pg_catalog.pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o')
+		from pg_catalog.pg_roles r where r.rolname ~ $1 or r.rolname ~ $2 and right(r.rolname::text, 18) ~ $1`,
+		tenantPattern, e.m.cfg.Logins.pattern())
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,8 @@ func (e *examination) doors(t Tenant) {
 	case t.Tier == tenantschema.TierDedicated && !hasOwn:
 		e.add("login-missing", "role "+own, "the tenant "+t.Label()+" is dedicated, and its login is gone", "make it again", e.setTier(t))
 	case !hasRole:
-		e.add("role-missing", "role "+t.Schema.String(), "the role of the tenant "+t.Label()+" is gone", "make it again, with its rights", e.secure(t))
+		e.add("role-missing", "role "+t.Schema.String(), "the role of the tenant "+t.Label()+" is gone", "make it again, with its rights",
+			e.secure(t))
 	case !slices.Contains(role.Members, login):
 		e.add("membership-missing", "role "+role.Name, login+" may not become it, so nobody serves the tenant "+t.Label(),
 			fmt.Sprintf("grant %s to %s", role.Name, login), e.secure(t))
@@ -94,9 +95,16 @@ func (e *examination) spares(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	var s spare
-	var forgotten bool
-	_, err = pgx.ForEachRow(rows, []any{&s.ID, &s.Cell, &forgotten}, func() error {
+	type row struct {
+		ID        string
+		Cell      int
+		Forgotten bool
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+	if err != nil {
+		return err
+	}
+	for _, s := range found {
 		name, err := tenantschema.ParseName("t_" + s.ID)
 		if err != nil {
 			return err
@@ -113,13 +121,12 @@ func (e *examination) spares(ctx context.Context, tx pgx.Tx) error {
 				e.session(func(ctx context.Context, session *tenantschema.Session) error {
 					return session.AddRoles(ctx, []tenantschema.Spec{{Name: name, Member: login}}, func(context.Context, pgx.Tx) error { return nil })
 				}))
-		case forgotten:
+		case s.Forgotten:
 			e.add("spare-taken", object, "was taken for a tenant that was never made", "give it back",
 				e.exec("update rowhouse.spare_roles set taken_at = null where id = $1", s.ID))
 		}
-		return nil
-	})
-	return err
+	}
+	return nil
 }
 
 // orphanSchemas finds schemas of no tenant. Those without a row are dropped; what holds data is for people to judge.

@@ -97,7 +97,8 @@ func TestDoctor_FindsAndMends(t *testing.T) {
 		var spare string
 		require.NoError(t, d.Owner.QueryRow(ctx, "select 't_' || min(id) from rowhouse.spare_roles").Scan(&spare))
 		return strings.NewReplacer("ACME", d.Tenant("acme").Schema.String(), "WARM", ahead[0].Schema.String(), "SPARE", spare,
-			"LOGIN", d.Logins.Dedicated(d.Tenant("alone").Schema), "CELL", d.Logins.Cell(1), "PREFIX", strings.TrimSuffix(d.Logins.Control(), "_control"))
+			"LOGIN", d.Logins.Dedicated(d.Tenant("alone").Schema), "CELL", d.Logins.Cell(1),
+			"PREFIX", strings.TrimSuffix(d.Logins.Control(), "_control"))
 	}
 	exec := func(sql string) {
 		t.Helper()

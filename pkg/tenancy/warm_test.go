@@ -19,20 +19,20 @@ import (
 )
 
 // fill makes tenants ahead until n are ready.
-func fill(t testing.TB, m *tenancy.Manager, n int) {
-	t.Helper()
-	ctx, full := context.WithTimeout(t.Context(), time.Minute)
+func fill(tb testing.TB, m *tenancy.Manager, n int) {
+	tb.Helper()
+	ctx, full := context.WithTimeout(tb.Context(), time.Minute)
 	defer full()
 	var last tenancy.WarmPool
 	m.KeepWarm(ctx, tenancy.KeepWarmConfig{
-		Want: n, Log: zaptest.NewLogger(t),
+		Want: n, Log: zaptest.NewLogger(tb),
 		OnPool: func(p tenancy.WarmPool) {
 			if last = p; p.Ready == n {
 				full()
 			}
 		},
 	})
-	require.Equal(t, n, last.Ready)
+	require.Equal(tb, n, last.Ready)
 }
 
 func requirePool(t *testing.T, m *tenancy.Manager, ready, unfinished int) {
@@ -145,7 +145,7 @@ func TestClaim_FailsAndTakesNothing(t *testing.T) {
 	_, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:globex', 0))")
 	require.NoError(t, err)
 	soonCtx, giveUp := context.WithTimeout(ctx, 50*time.Millisecond)
-	defer giveUp()
+	t.Cleanup(giveUp)
 	_, _, err = d.Manager.Claim(soonCtx, tenancy.NewTenant{Slug: "globex"})
 	require.Error(t, err)
 	require.NoError(t, tx.Rollback(ctx))
@@ -294,7 +294,7 @@ func TestKeepWarm_TwoDoNotOverfill(t *testing.T) {
 	d := pgtest.New(t)
 	const want = 4
 	ctx, enough := context.WithTimeout(t.Context(), time.Minute)
-	defer enough()
+	t.Cleanup(enough)
 	var mu sync.Mutex
 	most, full, made := 0, 0, 0
 	var wg sync.WaitGroup
@@ -336,7 +336,7 @@ func TestKeepWarm_GoesOnAfterFailures(t *testing.T) {
 	_, err := d.Owner.Exec(t.Context(), "alter table rowhouse.tenants add constraint mend_me check (state <> 'warm')")
 	require.NoError(t, err)
 	ctx, done := context.WithTimeout(t.Context(), time.Minute)
-	defer done()
+	t.Cleanup(done)
 	failures, outcomes := 0, []bool{}
 	d.Manager.KeepWarm(ctx, tenancy.KeepWarmConfig{
 		Want: 1, Log: zaptest.NewLogger(t),
