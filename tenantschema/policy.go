@@ -27,6 +27,8 @@ type relation struct {
 	// definition and columns of a view that is not gated yet, or "".
 	definition string
 	columns    []string
+	// barrier says that it is a security barrier.
+	barrier bool
 	matview    bool
 }
 
@@ -46,7 +48,8 @@ const sqlRelations = `select c.relname::text, c.relkind = 'v', c.relkind = 'm', 
 		case when c.relkind = 'v' and not coalesce(c.reloptions @> '{security_invoker=true}' or c.reloptions @> '{security_invoker=on}', false)
 			then pg_catalog.pg_get_viewdef(c.oid) else '' end,
 		array(select a.attname::text from pg_catalog.pg_attribute a
-			where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum)
+			where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum),
+	coalesce(c.reloptions && '{security_barrier=true,security_barrier=on}', false)
 	from pg_catalog.pg_namespace n
 	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
 		and d.classid = 'pg_catalog.pg_class'::regclass
@@ -58,7 +61,7 @@ const sqlRelations = `select c.relname::text, c.relkind = 'v', c.relkind = 'm', 
 func listRelations(batch *pgx.Batch, name Name, found *[]relation) {
 	batch.Queue(sqlRelations, name.String(), VersionTable, policySeal, policyOpen).Query(func(rows pgx.Rows) (err error) {
 		*found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
-			err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns)
+			err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns, &r.barrier)
 			return r, err
 		})
 		if err != nil {
@@ -159,7 +162,11 @@ func (r relation) seal(name Name) (statements []string) {
 			for i, column := range r.columns {
 				quoted[i] = "q." + pgx.Identifier{column}.Sanitize()
 			}
-			statements = append(statements, "create or replace view "+table+" as select "+strings.Join(quoted, ", ")+
+			options := ""
+			if r.barrier { // What is not repeated is lost.
+				options = " with (security_barrier)"
+			}
+			statements = append(statements, "create or replace view "+table+options+" as select "+strings.Join(quoted, ", ")+
 				" from ("+strings.TrimSuffix(strings.TrimSpace(r.definition), ";")+") as q, (select offset 0) as gate where "+gate)
 		}
 		return statements
