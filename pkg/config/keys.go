@@ -162,7 +162,8 @@ func tableOf(c *Config) []key {
 			name: "database.max_conns", def: "16",
 			usage: "most connections that this process holds for the work of tenants",
 			why: "A hard budget over all cells and dedicated tenants. Make it no smaller than the number of cells that are busy at once, since each\n" +
-				"cell has its own login. The sum over all processes must fit into PostgreSQL's max_connections.",
+				"cell has its own login; one for every hundred to hundred and fifty tenants in use is quick, because each connection keeps the\n" +
+				"plans of its own. The sum over all processes must fit into PostgreSQL's max_connections.",
 			setting: number(&c.Database.MaxConns, within(1, 10_000)),
 		},
 		{
