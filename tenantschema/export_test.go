@@ -37,7 +37,8 @@ func (s *Session) RawCreation(ctx context.Context, spec Spec) (string, error) {
 	var texts []string
 	keep := func(sql ...string) { texts = append(texts, sql...) }
 	err := pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-		for _, sql := range []string{GrantRole(s.conn, spec.Name.s, spec.Member), "create schema " + spec.Name.Quote(), "set local search_path to " + spec.Name.Quote()} {
+		name := spec.Name.Quote()
+		for _, sql := range []string{GrantRole(s.conn, spec.Name.s, spec.Member), "create schema " + name, "set local search_path to " + name} {
 			keep(sql)
 			if _, err := tx.Exec(ctx, sql); err != nil {
 				return err

@@ -98,7 +98,7 @@ func (p *Provisioner) next(version, target int64) (s stretch, found bool) {
 	for _, m := range p.migrations {
 		switch {
 		case m.Version <= version:
-		case m.Version > target || found && !(s.tx && m.Tx):
+		case m.Version > target || found && (!s.tx || !m.Tx):
 			return s, found
 		default:
 			s, found = stretch{m.Version, m.Tx}, true
@@ -112,7 +112,7 @@ func (p *Provisioner) previous(version, target int64) (s stretch, found bool) {
 	for i, m := range slices.Backward(p.migrations) {
 		switch {
 		case m.Version > version:
-		case m.Version <= target || found && !(s.tx && m.Tx):
+		case m.Version <= target || found && (!s.tx || !m.Tx):
 			return s, found
 		default:
 			s, found = stretch{0, m.Tx}, true
@@ -324,7 +324,8 @@ func (v *versions) ListMigrations(ctx context.Context, db database.DBTxConn) (li
 
 // Insert writes a version without arguments, so that it need not be sent by itself.
 func (v *versions) Insert(ctx context.Context, db database.DBTxConn, req database.InsertRequest) error {
-	if _, err := db.ExecContext(ctx, fmt.Sprintf("insert into %s (version_id, is_applied) values (%d, true)", VersionTable, req.Version)); err != nil {
+	text := fmt.Sprintf("insert into %s (version_id, is_applied) values (%d, true)", VersionTable, req.Version)
+	if _, err := db.ExecContext(ctx, text); err != nil {
 		return fmt.Errorf("write version %d: %w", req.Version, err)
 	}
 	v.newest = req.Version

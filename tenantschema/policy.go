@@ -29,7 +29,7 @@ type relation struct {
 	columns    []string
 	// barrier says that it is a security barrier.
 	barrier bool
-	matview    bool
+	matview bool
 }
 
 // sealedPolicy is how PostgreSQL prints the policy's expression.

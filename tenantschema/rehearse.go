@@ -157,7 +157,8 @@ func (s *Session) copyRows(ctx context.Context, from, to Name) error {
 				alter table %1$s enable trigger user; analyze %1$s', c.oid::regclass,
 				(select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_catalog.pg_attribute a
 					where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''), $2::text, c.relname)
-			from pg_catalog.pg_class c where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> $3
+			from pg_catalog.pg_class c
+			where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relname <> $3
 			order by c.oid`, to.Quote(), from.Quote(), VersionTable).Query(collect(&tables))
 		batch.Queue(`select format('select pg_catalog.setval(%L, last_value, is_called) from %s.%I', c.oid::regclass, $2::text, c.relname)
 			from pg_catalog.pg_class c where c.relnamespace = $1::regnamespace and c.relkind = 'S' and c.relname <> $3 || '_id_seq'`,

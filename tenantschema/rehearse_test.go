@@ -1,6 +1,7 @@
 package tenantschema_test
 
 import (
+	"maps"
 	"testing"
 	"testing/fstest"
 
@@ -41,9 +42,7 @@ create function noisy() returns trigger language plpgsql as $$ begin raise 'not 
 		_, err := p.d.Owner.Exec(ctx, sql)
 		require.NoError(t, err)
 	}
-	for name, file := range later {
-		first[name] = file
-	}
+	maps.Copy(first, later)
 	s := p.connect(t, first)
 	// What a killed one has left.
 	for _, sql := range []string{"create role t_0copyaaaaaaaaaaa nologin", "create schema t_0copyaaaaaaaaaaa"} {

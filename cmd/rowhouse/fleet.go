@@ -21,7 +21,8 @@ func (c *cli) fleetCommand() *cobra.Command {
 	return c.group("fleet", "Migrate all tenants, and see where they stand",
 		"A run goes over the fleet wave by wave, as the owner of the database. It is written down in the database: one that was stopped, or\n"+
 			"killed, goes on with `fleet resume`. Only one runs at a time.",
-		c.fleetStatus(), c.fleetPlan(), c.fleetRehearse(), c.fleetMigrate(), c.fleetDown(), c.fleetResume(), c.fleetRetry(), c.fleetPause(), c.fleetDrift(), c.fleetRuns(), c.fleetShow())
+		c.fleetStatus(), c.fleetPlan(), c.fleetRehearse(), c.fleetMigrate(), c.fleetDown(), c.fleetResume(), c.fleetRetry(), c.fleetPause(),
+		c.fleetDrift(), c.fleetRuns(), c.fleetShow())
 }
 
 func (c *cli) fleetStatus() *cobra.Command {
@@ -328,7 +329,8 @@ func (c *cli) fleetRuns() *cobra.Command {
 			var rows [][]string
 			for _, r := range runs {
 				rows = append(rows, []string{
-					strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Options.Target, 10), string(r.State), count(r.Done), count(r.Failed), count(r.Pending),
+					strconv.FormatInt(r.ID, 10), strconv.FormatInt(r.Options.Target, 10), string(r.State),
+					count(r.Done), count(r.Failed), count(r.Pending),
 					r.Started.UTC().Format(time.RFC3339), r.By,
 				})
 			}

@@ -65,7 +65,9 @@ func (c *cli) fleetPlan() *cobra.Command {
 						how = "outside a transaction"
 					}
 					m.Steps = append(m.Steps, stepView{step.Version, step.File, step.Tx, marks[step.File]})
-					rows = append(rows, []string{strconv.FormatInt(move.From, 10), count(move.Tenants), step.File, how, describeMarks(marks[step.File])})
+					rows = append(rows, []string{
+						strconv.FormatInt(move.From, 10), count(move.Tenants), step.File, how, describeMarks(marks[step.File]),
+					})
 				}
 				view.Moves = append(view.Moves, m)
 			}
@@ -97,7 +99,7 @@ func describeMarks(marks []migrationlint.Finding) string {
 func joinInts(numbers []int) string {
 	texts := make([]string, len(numbers))
 	for i, n := range numbers {
-		texts[i] = fmt.Sprint(n)
+		texts[i] = count(n)
 	}
 	return strings.Join(texts, ", ")
 }

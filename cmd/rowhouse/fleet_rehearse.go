@@ -68,8 +68,8 @@ func (c *cli) fleetRehearse() *cobra.Command {
 				}
 				view.Steps = append(view.Steps, v)
 				rows = append(rows, []string{
-					strconv.FormatInt(step.Version, 10), step.File, step.Took.Round(time.Millisecond / 10).String(), describeLocks(step), strings.Join(step.Rewritten, ", "),
-					strings.ReplaceAll(outcome, "\n", " "),
+					strconv.FormatInt(step.Version, 10), step.File, step.Took.Round(time.Millisecond / 10).String(), describeLocks(step),
+					strings.Join(step.Rewritten, ", "), strings.ReplaceAll(outcome, "\n", " "),
 				})
 			}
 			if err = c.print(view, []string{"VERSION", "FILE", "TOOK", "LOCKS", "REWRITES", "OUTCOME"}, rows); err != nil {

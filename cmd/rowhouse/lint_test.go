@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rowhousehq/rowhouse/pkg/migrationlint"
 )
 
 func TestMigrationsLint(t *testing.T) {
@@ -39,11 +41,9 @@ func TestMigrationsLint(t *testing.T) {
 	require.Equal(t, 5, r.code)
 	require.Contains(t, r.errOut, "1 errors and 2 warnings")
 	var report struct {
-		Errors, Warnings int
-		Findings         []struct {
-			File, Rule, Severity, Problem, Fix string
-			Line, Column                       int
-		}
+		Errors   int                     `json:"errors"`
+		Warnings int                     `json:"warnings"`
+		Findings []migrationlint.Finding `json:"findings"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.out), &report))
 	require.Equal(t, 1, report.Errors)

@@ -127,21 +127,24 @@ func (m *Manager) pending(ctx context.Context, h hold, run int64) ([]item, error
 	if err != nil {
 		return nil, fmt.Errorf("read run %d: %w", run, err)
 	}
-	rows, err := h.conn.Query(ctx, "select tenant, wave from rowhouse.fleet_run_tenants where run = $1 and state = 'pending' order by wave, place", run)
+	rows, err := h.conn.Query(ctx, `select tenant, wave from rowhouse.fleet_run_tenants
+		where run = $1 and state = 'pending' order by wave, place`, run)
 	if err != nil {
 		return nil, fmt.Errorf("read run %d: %w", run, err)
 	}
-	var id string
-	var wave int
-	var order []string
-	waves := map[string]int{}
-	if _, err = pgx.ForEachRow(rows, []any{&id, &wave}, func() error {
-		order, waves[id] = append(order, id), wave
-		return nil
-	}); err != nil {
+	type place struct {
+		ID   string
+		Wave int
+	}
+	places, err := pgx.CollectRows(rows, pgx.RowToStructByPos[place])
+	if err != nil {
 		return nil, fmt.Errorf("read run %d: %w", run, err)
 	}
-	tenants, err := readTenants(ctx, h.conn, "where id = any($1)", order)
+	ids := make([]string, len(places))
+	for i, p := range places {
+		ids[i] = p.ID
+	}
+	tenants, err := readTenants(ctx, h.conn, "where id = any($1)", ids)
 	if err != nil {
 		return nil, err
 	}
@@ -149,16 +152,16 @@ func (m *Manager) pending(ctx context.Context, h hold, run int64) ([]item, error
 	for _, t := range tenants {
 		byID[t.ID] = t
 	}
-	items := make([]item, len(order))
-	for i, id := range order {
-		items[i] = item{byID[id], waves[id]}
+	items := make([]item, len(places))
+	for i, p := range places {
+		items[i] = item{byID[p.ID], p.Wave}
 	}
 	return items, nil
 }
 
 // sqlMoved writes down that tenants have got to a version, in the transaction in which they do: $1 ids, $2 versions, $3 whether that is the
-// end, $4 the run, $5 how many milliseconds it took. Only files that run outside a transaction let anybody see "migrating". A suspended tenant stays suspended throughout, and
-// one made ahead stays nobody's.
+// end, $4 the run, $5 how many milliseconds it took. Only files that run outside a transaction let anybody see "migrating". A suspended
+// tenant stays suspended throughout, and one made ahead stays nobody's.
 const sqlMoved = `with moved as (
 		update rowhouse.tenants t set schema_version = v.version,
 			state_reason = case when state = 'suspended' then state_reason else '' end,

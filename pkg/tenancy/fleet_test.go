@@ -3,6 +3,7 @@ package tenancy_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/fstest"
@@ -24,9 +25,7 @@ func street(t *testing.T, tenants int, later fstest.MapFS) (*pgtest.DB, *tenancy
 		list[i] = tenancy.NewTenant{Slug: fmt.Sprintf("t%02d", i)}
 	}
 	require.NoError(t, d.Manager.CreateAll(t.Context(), list, 4, func(tenancy.Creation) {}))
-	for name, file := range later {
-		files[name] = file
-	}
+	maps.Copy(files, later)
 	return d, manager(t, d, files)
 }
 

@@ -172,14 +172,14 @@ func TestManager_DeleteWhileInUse(t *testing.T) {
 func sqlFile(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 
 // manager is d's manager with other tenant files.
-func manager(t testing.TB, d *pgtest.DB, files fstest.MapFS) *tenancy.Manager {
-	t.Helper()
+func manager(tb testing.TB, d *pgtest.DB, files fstest.MapFS) *tenancy.Manager {
+	tb.Helper()
 	cfg, err := d.Logins.Owner()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	p, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{ConnConfig: cfg, Migrations: files, LockTimeout: time.Second})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	m, err := tenancy.NewManager(tenancy.ManagerConfig{Pool: d.Owner, Provisioner: p, Logins: d.Logins})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return m
 }
 
