@@ -15,13 +15,13 @@ func TestRehearse(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	later := fstest.MapFS{
-		"00002_b.sql": sqlFile("-- +goose Up\nalter table a alter column n type bigint;\nalter table c add column x int;\n"),
+		"00002_b.sql": sqlFile("-- +goose Up\nalter table a alter column m type bigint;\nalter table c add column x int;\n"),
 		"00003_c.sql": sqlFile("-- +goose NO TRANSACTION\n-- +goose Up\ncreate index concurrently a_n_idx on a (n);\n"),
 		"00004_d.sql": sqlFile("-- +goose Up\nalter table a add constraint a_n_check check (n > 0);\n"),
 		"00005_e.sql": sqlFile("-- +goose Up\ncreate table never (id int constraint never_pkey primary key);\n"),
 	}
 	first := fstest.MapFS{"00001_a.sql": sqlFile(`-- +goose Up
-create table a (id bigint generated always as identity constraint a_pkey primary key, n int, doubled int generated always as (n * 2) stored,
+create table a (id bigint generated always as identity constraint a_pkey primary key, n int, m int, doubled int generated always as (n * 2) stored,
 	parent bigint constraint a_parent_fkey references a);
 create table c (a bigint constraint c_a_fkey references a, constraint c_pkey primary key (a));
 create view v as select n from a;

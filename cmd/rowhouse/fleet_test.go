@@ -226,4 +226,16 @@ func TestFleet_Commands(t *testing.T) {
 	require.Contains(t, h.must("fleet", "plan"), "00003_collaboration.sql")
 	h.must("fleet", "migrate", "acme", "--batch", "10")
 	require.Contains(t, h.must("fleet", "status"), "3 of 3")
+
+	// A deployment may start several at once: all of them end well.
+	h.must("tenant", "create", "globex")
+	h.must("fleet", "down", "--to", "2", "--yes")
+	var group sync.WaitGroup
+	codes := make([]int, 3)
+	for i := range codes {
+		group.Go(func() { codes[i] = h.run("migrate", "up").code })
+	}
+	group.Wait()
+	require.Equal(t, []int{0, 0, 0}, codes)
+	require.NotContains(t, h.must("fleet", "status"), "2 of 3")
 }

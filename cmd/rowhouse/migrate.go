@@ -78,7 +78,7 @@ func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool
 	}{Target: o.Target(), Tenants: []migrated{}}
 	started := time.Now()
 	var rows [][]string
-	migrateErr := o.MigrateAll(ctx, operatorName(), func(r tenancy.MigrationResult) {
+	migrateErr := c.migrateTenants(ctx, o, func(r tenancy.MigrationResult) {
 		m := migrated{Slug: r.Tenant.Slug, From: r.From, To: r.To, State: r.Tenant.State, DurationMS: r.Duration.Milliseconds()}
 		outcome := "done"
 		report.Migrated++
@@ -100,6 +100,26 @@ func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool
 	c.note("control schema and River are current; %d tenants migrated to version %d, %d failed, in %s",
 		report.Migrated, report.Target, report.Failed, time.Since(started).Round(time.Millisecond))
 	return migrateErr
+}
+
+// migrateTenants brings all tenants forward. While somebody else runs over the fleet it waits, since a deployment starts several at once.
+func (c *cli) migrateTenants(ctx context.Context, o *owner, report func(tenancy.MigrationResult)) error {
+	told := false
+	for {
+		err := o.MigrateAll(ctx, operatorName(), report)
+		if apperr.CodeOf(err) != apperr.Conflict {
+			return err
+		}
+		if !told {
+			c.note("waiting: %v", err)
+			told = true
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 func (c *cli) migrateStatus(ctx context.Context, cfg config.Config) error {

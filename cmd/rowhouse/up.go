@@ -138,7 +138,7 @@ func (c *cli) upMigrate(ctx context.Context, cfg config.Config, logins *tenancy.
 		return err
 	}
 	defer o.pool.Close()
-	err = o.MigrateAll(ctx, operatorName(), func(r tenancy.MigrationResult) {
+	err = c.migrateTenants(ctx, o, func(r tenancy.MigrationResult) {
 		if r.Err != nil {
 			log.Error("a tenant was not migrated", zap.String("tenant", r.Tenant.ID), zap.Int64("version", r.To), zap.Error(r.Err))
 			return

@@ -201,7 +201,7 @@ func (m *Manager) beat(ctx context.Context, h hold, run int64) error {
 // endRun writes down what a run has come to.
 func (m *Manager) endRun(ctx context.Context, run int64, state RunState, reason string) error {
 	_, err := m.cfg.Pool.Exec(ctx, `update rowhouse.fleet_runs set state = $2, reason = $3, beat_at = clock_timestamp(),
-		ended_at = case when $2 = 'done' then clock_timestamp() end where id = $1`, run, string(state), reason)
+		ended_at = case when $2 = 'done' then clock_timestamp() end where id = $1 and state <> 'superseded'`, run, string(state), reason)
 	if err != nil {
 		return fmt.Errorf("write down the end of run %d: %w", run, err)
 	}
