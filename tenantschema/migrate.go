@@ -68,7 +68,7 @@ func (s *Session) MigrateTogether(ctx context.Context, specs []Spec, record func
 				continue
 			}
 			s.script.open = true
-			s.script.add("select pg_catalog.set_config('search_path', '" + spec.Name.Quote() + "', true)") // A Name has no quotes in it.
+			s.script.add(enterSQL(spec.Name))
 			s.versions.expect(found[i].fresh, found[i].versions)
 			if err = s.goose(ctx, next.end, false); err != nil {
 				return err

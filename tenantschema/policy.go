@@ -37,8 +37,9 @@ func sealedPolicy(name Name) string {
 	return "(( SELECT seal.sealed('" + name.s + "'::text) AS sealed) AND seal.planned('" + name.s + "'::text))"
 }
 
-// sqlRelations lists the tables and views of the schema $1, without goose's own table $2. $3 and $4 are the policies' names. The search_path
-// must be the schema's: expressions are printed as it lets them be.
+// sqlRelations lists the tables and views of the schema $1, without goose's own table $2. $3 and $4 are the policies' names. It sets
+// the search_path to the schema, by which expressions are printed: a kept plan is good only under the path that it was made under, see
+// [sqlPlans].
 const sqlRelations = `select c.relname::text, c.relkind = 'v', c.relkind = 'm', c.relrowsecurity,
 		(select pg_catalog.pg_get_expr(p.polqual, p.polrelid) from pg_catalog.pg_policy p
 			where p.polrelid = c.oid and p.polname = $3 and not p.polpermissive and p.polcmd = '*' and p.polwithcheck is null
@@ -50,16 +51,30 @@ const sqlRelations = `select c.relname::text, c.relkind = 'v', c.relkind = 'm', 
 		array(select a.attname::text from pg_catalog.pg_attribute a
 			where c.relkind = 'v' and a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum),
 	coalesce(c.reloptions && '{security_barrier=true,security_barrier=on}', false)
-	from pg_catalog.pg_namespace n
+	from (select pg_catalog.set_config('search_path', $1, true) as path offset 0) as entered
+	join pg_catalog.pg_namespace n on n.nspname = entered.path
 	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
 		and d.classid = 'pg_catalog.pg_class'::regclass
 	join pg_catalog.pg_class c on c.oid = d.objid
-	where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> $2
+	where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> $2
 	order by c.relname`
 
+// sqlPlans goes before the statements that a session keeps: it puts the path back under which their plans were made, and has PostgreSQL plan
+// them once and not five times. To plan them takes ten times as long as to run them.
+const sqlPlans = "select pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+// keep prepares a statement that a session asks of many schemas, once, and gives its name.
+func keep(ctx context.Context, tx pgx.Tx, name, sql string) (string, error) {
+	if _, err := tx.Prepare(ctx, name, sql); err != nil {
+		return "", fmt.Errorf("prepare %s: %w", name, err)
+	}
+	return name, nil
+}
+
 // listRelations queues [sqlRelations].
-func listRelations(batch *pgx.Batch, name Name, found *[]relation) {
-	batch.Queue(sqlRelations, name.String(), VersionTable, policySeal, policyOpen).Query(func(rows pgx.Rows) (err error) {
+func listRelations(batch *pgx.Batch, statement string, name Name, found *[]relation) {
+	batch.Queue(sqlPlans)
+	batch.Queue(statement, name.String(), VersionTable, policySeal, policyOpen).Query(func(rows pgx.Rows) (err error) {
 		*found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r relation, err error) {
 			err = row.Scan(&r.name, &r.view, &r.matview, &r.secured, &r.sealed, &r.opened, &r.own, &r.definition, &r.columns, &r.barrier)
 			return r, err
@@ -74,7 +89,7 @@ func listRelations(batch *pgx.Batch, name Name, found *[]relation) {
 // relations is [listRelations] alone.
 func relations(ctx context.Context, tx pgx.Tx, name Name) (found []relation, err error) {
 	batch := &pgx.Batch{}
-	listRelations(batch, name, &found)
+	listRelations(batch, sqlRelations, name, &found)
 	return found, tx.SendBatch(ctx, batch).Close()
 }
 
@@ -90,39 +105,62 @@ func secure(ctx context.Context, tx pgx.Tx, specs ...Spec) error {
 
 // lacking gives the statements that [secure] has to run.
 func lacking(ctx context.Context, tx pgx.Tx, specs ...Spec) (statements []string, err error) {
-	found := make([][]relation, len(specs))
+	if _, err = tx.Exec(ctx, sqlPlans); err != nil {
+		return nil, fmt.Errorf("set search_path: %w", err)
+	}
+	entry, err := keep(ctx, tx, "rowhouse_entry", sqlEntry)
+	if err != nil {
+		return nil, err
+	}
+	tables, err := keep(ctx, tx, "rowhouse_tables", sqlTables)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := keep(ctx, tx, "rowhouse_relations", sqlRelations)
+	if err != nil {
+		return nil, err
+	}
+	found, missing := make([][]relation, len(specs)), make([][]string, len(specs))
 	batch := &pgx.Batch{}
 	for i, spec := range specs {
 		name := spec.Name
-		batch.Queue(sqlEntry, name.String()).QueryRow(func(row pgx.Row) error {
+		batch.Queue(entry, name.String()).QueryRow(func(row pgx.Row) error {
 			var lacking bool
 			err := row.Scan(&lacking)
 			if lacking {
-				statements = append(statements, "grant usage on schema "+name.Quote()+" to "+name.Quote())
+				missing[i] = append(missing[i], "grant usage on schema "+name.Quote()+" to "+name.Quote())
 			}
 			return err
 		})
-		batch.Queue(sqlTables, name.String(), VersionTable).Query(func(rows pgx.Rows) error {
-			missing, err := grants(rows, name)
-			statements = append(statements, missing...)
+		batch.Queue(tables, name.String(), VersionTable).Query(func(rows pgx.Rows) error {
+			some, err := grants(rows, name)
+			missing[i] = append(missing[i], some...)
 			return err
 		})
 		if spec.Sealed {
-			batch.Queue(sqlPath, name.Quote())
-			listRelations(batch, name, &found[i])
+			listRelations(batch, policies, name, &found[i])
+			batch.Queue(sqlPlans)
 		}
 	}
 	if err = tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
 	for i, spec := range specs {
-		missing, err := seals(found[i], spec.Name)
+		some, err := seals(found[i], spec.Name)
 		if err != nil {
 			return nil, err
 		}
-		statements = append(statements, missing...)
+		if some = append(missing[i], some...); len(some) > 0 {
+			// A view's definition names tables as its own path lets it.
+			statements = append(append(statements, enterSQL(spec.Name)), some...)
+		}
 	}
 	return statements, nil
+}
+
+// enterSQL is [sqlPath] without an argument.
+func enterSQL(name Name) string {
+	return "select pg_catalog.set_config('search_path', '" + name.Quote() + "', true)" // A Name has no quotes in it.
 }
 
 // sealTables is the part of [secure] that seals.

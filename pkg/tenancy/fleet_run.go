@@ -185,8 +185,7 @@ func (r *runner) together(pool *sessions, items []item) bool {
 	var reached []int64
 	err = session.MigrateTogether(r.ctx, specs, func(ctx context.Context, tx pgx.Tx, versions []int64) error {
 		reached = versions
-		_, err := tx.Exec(ctx, sqlMoved, ids, versions, true, r.run, time.Since(started).Milliseconds())
-		return err
+		return r.moved(ctx, tx, ids, versions, true, started)
 	})
 	if err != nil {
 		if !errors.Is(err, tenantschema.ErrApart) {
@@ -200,6 +199,18 @@ func (r *runner) together(pool *sessions, items []item) bool {
 		})
 	}
 	return true
+}
+
+// moved writes down that tenants have got to a version. The session keeps the statement: to plan it takes longer than to run it.
+func (r *runner) moved(ctx context.Context, tx pgx.Tx, ids []string, versions []int64, done bool, started time.Time) error {
+	const name = "rowhouse_moved"
+	if _, err := tx.Prepare(ctx, name, sqlMoved); err != nil {
+		return fmt.Errorf("write down the migration: %w", err)
+	}
+	if _, err := tx.Exec(ctx, name, ids, versions, done, r.run, time.Since(started).Milliseconds()); err != nil {
+		return fmt.Errorf("write down the migration: %w", err)
+	}
+	return nil
 }
 
 // arrived gives t as a migration leaves it.
@@ -252,8 +263,7 @@ func (r *runner) move(pool *sessions, t Tenant, started time.Time) error {
 	began := false // Files outside a transaction: by this call, not by another that holds the schema's lock.
 	record := func(ctx context.Context, tx pgx.Tx, version int64, done bool) error {
 		began = began || !done
-		_, err := tx.Exec(ctx, sqlMoved, []string{t.ID}, []int64{version}, done, r.run, time.Since(started).Milliseconds())
-		return err
+		return r.moved(ctx, tx, []string{t.ID}, []int64{version}, done, started)
 	}
 	migrate := session.Migrate
 	if r.opts.Down {

@@ -271,3 +271,30 @@ func TestFleet_TwoAtOnce(t *testing.T) {
 	slices.Sort(all)
 	require.Equal(t, []string{"t00", "t01", "t02", "t03", "t04", "t05"}, all)
 }
+
+// Views that tenants get in one transaction are each made of the tenant's own tables.
+func TestFleet_BatchKeepsViewsApart(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	d, m := street(t, 4, fstest.MapFS{"00002_b.sql": sqlFile("-- +goose Up\ncreate view v with (security_barrier) as select id from a;\n" +
+		"create table c (id int constraint c_pkey primary key);\n")})
+	run, err := m.StartRun(ctx, tenancy.RunOptions{Batch: 4}, ignore)
+	require.NoError(t, err)
+	require.Equal(t, 4, run.Done)
+	for i := range 4 {
+		tenant, err := m.Get(ctx, fmt.Sprintf("t%02d", i))
+		require.NoError(t, err)
+		scope := d.Engine.Tenant(tenant.Engine())
+		_, err = scope.Exec(ctx, "insert into a values ($1)", i+1)
+		require.NoError(t, err)
+		_, err = scope.Exec(ctx, "insert into c values ($1)", i+1)
+		require.NoError(t, err, "new tables are granted and sealed")
+		var seen []int
+		require.NoError(t, scope.QueryRow(ctx, "select array_agg(id) from v").Scan(&seen))
+		require.Equal(t, []int{i + 1}, seen)
+		var barrier bool
+		require.NoError(t, d.Owner.QueryRow(ctx, "select reloptions @> '{security_barrier=true}' from pg_class where oid = $1::regclass",
+			tenant.Schema.Quote()+".v").Scan(&barrier))
+		require.True(t, barrier)
+	}
+}
