@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -117,7 +118,8 @@ func (s scopedStore) insert(ctx context.Context, t tenantschema.Tenant, row task
 		if _, err := tx.Exec(ctx, sqlInsert, row.insertArgs()...); err != nil {
 			return err
 		}
-		return s.jobs.Enqueue(ctx, tx, created(row))
+		_, err := s.jobs.Enqueue(ctx, tx, created(row), job.Opts{})
+		return err
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -166,8 +167,8 @@ func TestSlowBody(t *testing.T) {
 // failing is a queue that fails in the given way, and so makes the creation of a task fail.
 type failing func(ctx context.Context, tx *tenantschema.Tx) error
 
-func (f failing) Enqueue(ctx context.Context, tx *tenantschema.Tx, _ workspace.JobArgs) error {
-	return f(ctx, tx)
+func (f failing) Enqueue(ctx context.Context, tx *tenantschema.Tx, _ job.Args, _ job.Opts) (job.Receipt, error) {
+	return job.Receipt{}, f(ctx, tx)
 }
 
 // failingEdge is an edge on which the creation of a task fails in the given way.

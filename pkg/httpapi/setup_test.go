@@ -18,6 +18,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
@@ -49,14 +50,14 @@ func (s *street) put(t tenancy.Tenant) {
 // jobs keeps what is enqueued. That it commits with the data is the queue's own test.
 type jobs struct {
 	mu   sync.Mutex
-	args []workspace.JobArgs
+	args []job.Args
 }
 
-func (j *jobs) Enqueue(_ context.Context, _ *tenantschema.Tx, args workspace.JobArgs) error {
+func (j *jobs) Enqueue(_ context.Context, _ *tenantschema.Tx, args job.Args, _ job.Opts) (job.Receipt, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.args = append(j.args, args)
-	return nil
+	return job.Receipt{}, nil
 }
 
 // edge is the public handler behind a real listener, on a real database with two tenants.

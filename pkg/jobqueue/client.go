@@ -2,7 +2,6 @@ package jobqueue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,7 +116,8 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{cfg: cfg}
-	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler)}
+	hooks := []rivertype.Hook{river.HookInsertBeginFunc(makeUnique)}
+	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler), Hooks: hooks}
 	if cfg.Workers != nil {
 		workers, err := cfg.Workers.bind(c)
 		if err != nil {
@@ -130,6 +130,7 @@ func New(cfg Config) (*Client, error) {
 			Middleware:           []rivertype.Middleware{river.WorkerMiddlewareFunc(c.observe)},
 			Queues:               queues(cfg.MaxWorkers),
 			Workers:              workers,
+			Hooks:                hooks,
 			JobTimeout:           cfg.JobTimeout,
 			RescueStuckJobsAfter: cfg.RescueAfter,
 			// Any role may send a notification, and River would obey one that says "pause".
@@ -138,6 +139,8 @@ func New(cfg Config) (*Client, error) {
 			FetchCooldown:     min(5*time.Millisecond, cfg.PollInterval),
 			// While two versions of the program run side by side, the old one leaves the new one's jobs alone.
 			FetchOnlyKnownKinds: true,
+			// Nor need a process work the jobs that it enqueues.
+			SkipUnknownJobCheck: true,
 			// Only the owner of an index may rebuild it, and the control role is not.
 			ReindexerIndexNames: []string{},
 		}
@@ -164,28 +167,6 @@ func riverLog(log *zap.Logger) *slog.Logger {
 	}
 	noStacks := zapslog.AddStacktraceAt(slog.LevelError + 1) // They would show River's insides.
 	return slog.New(zapslog.NewHandler(core, zapslog.WithName("river"), noStacks))
-}
-
-// Enqueue adds a job to the queue, for the tenant of tx and as part of tx: it is worked after the commit, or never was.
-func (c *Client) Enqueue(ctx context.Context, tx *tenantschema.Tx, args Args) error {
-	if args == nil {
-		return errors.New("jobqueue: enqueue: args are nil")
-	}
-	id := tx.Tenant().ID
-	if !tenancy.ValidID(id) {
-		return fmt.Errorf("jobqueue: enqueue %s: the transaction's tenant has no valid id", args.Kind())
-	}
-	if err := checkOpts(args); err != nil {
-		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
-	}
-	metadata, err := json.Marshal(stamp{Tenant: id})
-	if err != nil {
-		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
-	}
-	if _, err = c.river.InsertTx(ctx, tx.AsPlatform(), args, &river.InsertOpts{Metadata: metadata}); err != nil {
-		return fmt.Errorf("jobqueue: enqueue %s: %w", args.Kind(), err)
-	}
-	return nil
 }
 
 // Start begins to work jobs and returns. ctx bounds the start alone: its end does not end the work, [Client.Stop] does.

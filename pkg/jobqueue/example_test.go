@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -53,7 +54,8 @@ func Example() {
 			if _, err := tx.Exec(ctx, "insert into invoices (id) values ($1)", "2026-001"); err != nil {
 				return err
 			}
-			return client.Enqueue(ctx, tx, SendInvoice{InvoiceID: "2026-001"})
+			_, err := client.Enqueue(ctx, tx, SendInvoice{InvoiceID: "2026-001"}, job.Opts{Queue: job.QueueCritical})
+			return err
 		})
 	}
 	_, _ = work, enqueue

@@ -52,7 +52,7 @@ func (g Grants) statements() []string {
 		// The columns of River's insert, and its RETURNING. Not among them: attempt, attempted_at, attempted_by, errors, finalized_at.
 		"grant select, insert (id, args, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at, state, tags, " +
 			"unique_key, unique_states) on river.river_job to " + enqueue,
-		// Asked for by its ON CONFLICT. No policy lets it update a row, so that the right alone changes nothing.
+		// Asked for by its ON CONFLICT, which writes the kind that is there already.
 		"grant update (kind) on river.river_job to " + enqueue,
 		"grant usage on sequence river.river_job_id_seq to " + enqueue,
 	}
@@ -77,13 +77,16 @@ func (g Grants) policies() []policy {
 	// The setting is made by tenantschema when a transaction leaves its tenant's role ([tenantschema.Tx.AsPlatform]); empty means none. The
 	// seal stays in force outside the tenant: whoever only says that he is a tenant does not bear its seal.
 	const tenant = "pg_catalog.current_setting('rowhouse.tenant', true)"
-	own := "(metadata ->> 'tenant' = nullif(" + tenant + ", '') and " + tenantschema.SealedSQL("'t_' || "+tenant) + ")"
+	// A unique key begins with whose it is: who could take another's would keep that one's jobs away.
+	own := "((unique_key is null or pg_catalog.substr(unique_key, 1, pg_catalog.length(" + tenant + ") + 1) = " +
+		"pg_catalog.convert_to(" + tenant + " || '/', 'UTF8')) and metadata ->> 'tenant' = nullif(" + tenant + ", '') and " + tenantschema.SealedSQL("'t_' || "+tenant) + ")"
 	return []policy{
 		{"rowhouse_control", []string{g.ControlRole}, "for all to %s using (true) with check (true)"},
 		// River's insert names the id. Who could choose one would take numbers that the sequence has yet to give, and the insert that is
 		// given such a number fails, whosever it is.
-		{"rowhouse_enqueue_next", []string{g.EnqueueRole}, "for insert to %s with check (id = pg_catalog.currval('river.river_job_id_seq') and " + own + ")"},
-		{"rowhouse_enqueue_select", []string{g.EnqueueRole}, "for select to %s using " + own},
+		{"rowhouse_enqueue_insert_own", []string{g.EnqueueRole}, "for insert to %s with check (id = pg_catalog.currval('river.river_job_id_seq') and " + own + ")"},
+		{"rowhouse_enqueue_select_own", []string{g.EnqueueRole}, "for select to %s using " + own},
+		{"rowhouse_enqueue_update_own", []string{g.EnqueueRole}, "for update to %s using (unique_key is not null and " + own + ") with check " + own},
 	}
 }
 

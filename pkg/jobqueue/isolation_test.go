@@ -142,7 +142,7 @@ func TestCellLogin(t *testing.T) {
 		})
 	}
 
-	// The column's right is asked for by River's insert; no policy gives a row to use it on.
+	// The column's right is asked for by River's insert; the policy gives the tenant's own unique jobs to use it on, of which there are none.
 	t.Run("changes nothing by the right on kind", func(t *testing.T) {
 		t.Parallel()
 		require.NoError(t, outside(t, func(tx pgx.Tx) error {

@@ -123,5 +123,5 @@ func TestKilledWorkerLosesNoJobAndDoublesNoEffect(t *testing.T) {
 
 	require.Equal(t, []string{"after", "before"}, keys(t, b.acme))
 	acme := b.Tenant("acme").ID
-	require.Equal(t, []job{{acme, "note", "completed", "default", 2, 25}, {acme, "note", "completed", "default", 2, 25}}, b.jobs(t))
+	require.Equal(t, []jobRow{{acme, "note", "completed", "default", 2, 25}, {acme, "note", "completed", "default", 2, 25}}, b.jobs(t))
 }

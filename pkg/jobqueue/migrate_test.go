@@ -25,13 +25,16 @@ func TestMigrate(t *testing.T) {
 		return got
 	}
 	control, enqueuer := b.Logins.Control(), b.Logins.Enqueuer()
-	want := map[string][]string{"rowhouse_control": {control}, "rowhouse_enqueue_next": {enqueuer}, "rowhouse_enqueue_select": {enqueuer}}
+	want := map[string][]string{
+		"rowhouse_control": {control}, "rowhouse_enqueue_insert_own": {enqueuer}, "rowhouse_enqueue_select_own": {enqueuer},
+		"rowhouse_enqueue_update_own": {enqueuer},
+	}
 	require.True(t, current())
 	require.Equal(t, want, policies())
 
 	// Repeating it changes nothing, and mends what somebody has changed.
 	for _, sql := range []string{
-		"alter policy rowhouse_enqueue_next on river.river_job to public",
+		"alter policy rowhouse_enqueue_insert_own on river.river_job to public",
 		"create policy own_goal on river.river_job for all to public using (true)",
 		"drop policy rowhouse_control on river.river_job",
 		"alter table river.river_job disable row level security",

@@ -9,12 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -37,12 +37,12 @@ type note struct {
 	Key    string `json:"key"`
 	Tenant string `json:"tenant,omitempty"`
 
-	opts river.InsertOpts
+	opts job.Opts
 }
 
 func (note) Kind() string { return "note" }
 
-func (n note) InsertOpts() river.InsertOpts { return n.opts }
+func (n note) JobOpts() job.Opts { return n.opts }
 
 // write has its effect once, however often it runs.
 func write(ctx context.Context, s tenantschema.DBTX, key string) error {
@@ -136,25 +136,32 @@ func (b *bundle) notes(t *testing.T, fn func(context.Context, tenantschema.Scope
 	return b.start(t, b.config(w))
 }
 
-// enqueue commits one job.
-func (b *bundle) enqueue(t *testing.T, s tenantschema.Scope, args jobqueue.Args) {
+// add enqueues a job in tx.
+func (b *bundle) add(t *testing.T, tx *tenantschema.Tx, args job.Args) error {
 	t.Helper()
-	require.NoError(t, s.InTx(t.Context(), func(tx *tenantschema.Tx) error { return b.enqueuer.Enqueue(t.Context(), tx, args) }))
+	_, err := b.enqueuer.Enqueue(t.Context(), tx, args, job.Opts{})
+	return err
 }
 
-// job is a row of the queue.
-type job struct {
+// enqueue commits one job.
+func (b *bundle) enqueue(t *testing.T, s tenantschema.Scope, args job.Args) {
+	t.Helper()
+	require.NoError(t, s.InTx(t.Context(), func(tx *tenantschema.Tx) error { return b.add(t, tx, args) }))
+}
+
+// jobRow is a row of the queue.
+type jobRow struct {
 	Tenant, Kind, State, Queue string
 	Attempt, MaxAttempts       int
 }
 
 // jobs lists all that are in the queue, whoever's, in the order in which they came.
-func (b *bundle) jobs(t *testing.T) []job {
+func (b *bundle) jobs(t *testing.T) []jobRow {
 	t.Helper()
 	rows, err := b.Control.Query(t.Context(), `select coalesce(metadata ->> 'tenant', ''), kind, state::text, queue, attempt, max_attempts
 		from river.river_job order by id`)
 	require.NoError(t, err)
-	got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[job])
+	got, err := pgx.CollectRows(rows, pgx.RowToStructByPos[jobRow])
 	require.NoError(t, err)
 	return got
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -37,8 +37,8 @@ func TestEveryQueueIsWorked(t *testing.T) {
 	cfg := b.config(w)
 	cfg.MaxWorkers = 3
 	b.start(t, cfg)
-	for _, queue := range []string{jobqueue.QueueCritical, jobqueue.QueueDefault, jobqueue.QueueBulk} {
-		b.enqueue(t, b.acme, note{Key: queue, opts: river.InsertOpts{Queue: queue}})
+	for _, queue := range []string{job.QueueCritical, job.QueueDefault, job.QueueBulk} {
+		b.enqueue(t, b.acme, note{Key: queue, opts: job.Opts{Queue: queue}})
 	}
 	for range 3 {
 		b.ear.next(t, jobqueue.OutcomeCompleted)
@@ -164,7 +164,7 @@ func TestLastFailureDiscards(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.notes(t, func(context.Context, tenantschema.Scope, note) error { return errors.New("never") })
-	b.enqueue(t, b.acme, note{opts: river.InsertOpts{MaxAttempts: 1}})
+	b.enqueue(t, b.acme, note{opts: job.Opts{MaxAttempts: 1}})
 	b.ear.next(t, jobqueue.OutcomeDiscarded)
 	b.states(t, "discarded")
 }
@@ -233,7 +233,7 @@ func TestStop(t *testing.T) {
 		cancel()
 		require.NoError(t, c.Stop(now))
 		b.ear.next(t, jobqueue.OutcomeInterrupted)
-		require.Equal(t, []job{{b.Tenant("acme").ID, "note", "available", "default", 0, 25}}, b.jobs(t))
+		require.Equal(t, []jobRow{{b.Tenant("acme").ID, "note", "available", "default", 0, 25}}, b.jobs(t))
 
 		b.notes(t, writeNote)
 		b.ear.next(t, jobqueue.OutcomeCompleted)
@@ -260,7 +260,7 @@ func TestNewRefusesABadConfig(t *testing.T) {
 		"negative":    func(c *jobqueue.Config) { c.PollInterval = -1 },
 		"RescueAfter": func(c *jobqueue.Config) { c.JobTimeout, c.RescueAfter = time.Hour, time.Minute },
 		"empty":       func(c *jobqueue.Config) { c.Workers = jobqueue.NewWorkers() },
-		"already registered": func(c *jobqueue.Config) {
+		"a second worker": func(c *jobqueue.Config) {
 			jobqueue.Handle(c.Workers, writeNote)
 		},
 	} {

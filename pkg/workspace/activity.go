@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -71,7 +72,8 @@ func (s *Service) tell(ctx context.Context, tx *tenantschema.Tx, event ActivityR
 		return err
 	}
 	event.EventID = id
-	return s.jobs.Enqueue(ctx, tx, event)
+	_, err = s.jobs.Enqueue(ctx, tx, event, job.Opts{})
+	return err
 }
 
 // RecordActivity does the work of the job: it writes the event into the feed, unless it is there already.

@@ -18,16 +18,13 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// JobArgs is what a job is to do, as the queue stores it (in JSON). Kind names the worker. It is an alias, so that a queue need not
-// import this package to have the method that [Jobs] asks for.
-type JobArgs = interface{ Kind() string }
-
 // Jobs enqueues a job inside the transaction that is the reason for it.
 type Jobs interface {
-	Enqueue(ctx context.Context, tx *tenantschema.Tx, args JobArgs) error
+	Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args, opts job.Opts) (job.Receipt, error)
 }
 
 // Config is what a [Service] needs.

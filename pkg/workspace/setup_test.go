@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
@@ -89,18 +90,19 @@ type recorder struct {
 	fail error
 }
 
-func (r *recorder) Enqueue(ctx context.Context, tx *tenantschema.Tx, args workspace.JobArgs) error {
-	if err := r.queue.Enqueue(ctx, tx, args); err != nil {
-		return err
+func (r *recorder) Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args, opts job.Opts) (job.Receipt, error) {
+	receipt, err := r.queue.Enqueue(ctx, tx, args, opts)
+	if err != nil {
+		return receipt, err
 	}
-	job, ok := args.(workspace.ActivityRecorded)
+	event, ok := args.(workspace.ActivityRecorded)
 	if !ok {
-		return fmt.Errorf("the tests know no job %T", args)
+		return receipt, fmt.Errorf("the tests know no job %T", args)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.jobs = append(r.jobs, job)
-	return r.fail
+	r.jobs = append(r.jobs, event)
+	return receipt, r.fail
 }
 
 // failWith makes the transactions fail after their jobs were enqueued, or no longer if err is nil.
