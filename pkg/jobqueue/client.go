@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,8 +29,8 @@ const hardStop = 10 * time.Second
 
 // Tenants looks tenants up. It must not answer from a cache: a job may have waited for days.
 type Tenants interface {
-	// Fetch gives an error of code apperr.NotFound if there never was such a tenant.
-	Fetch(ctx context.Context, id string) (tenancy.Tenant, error)
+	// FetchMany gives those that there are, in any order.
+	FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error)
 }
 
 // Observer is told of every run of a job.
@@ -60,6 +61,9 @@ type Config struct {
 	// MaxWorkers is how many jobs run at once, over all queues: critical and bulk have a quarter each, default has the rest. Default 16,
 	// at least 3.
 	MaxWorkers int
+	// MaxPerTenant is how many jobs of one tenant run at once in one queue, over all processes; those that set another number count by
+	// their own. Default 0: no limit but the worker in twenty, one at the least, that each process keeps for other tenants in each queue.
+	MaxPerTenant int
 	// PollInterval is how often each queue looks for jobs when it is idle: the longest that a job waits for a free worker. Default 100 ms.
 	PollInterval time.Duration
 	// JobTimeout is how long a job may run before its context ends. Default a minute.
@@ -68,8 +72,8 @@ type Config struct {
 	// must be longer than JobTimeout, and no job may go on that long after its context has ended: it would run twice. Default JobTimeout
 	// and a minute more. The search for lost jobs adds up to half a minute, and a new leader up to 20 s.
 	RescueAfter time.Duration
-	// RecheckAfter is how long a job waits before it looks again at a tenant that cannot be served, for example because it is suspended.
-	// Default 15 s.
+	// RecheckAfter is how long a job is put off if its tenant can no longer be served at the moment when it is to run. Jobs of tenants that
+	// cannot be served are not taken otherwise. Default 15 s.
 	RecheckAfter time.Duration
 }
 
@@ -80,7 +84,7 @@ func (cfg *Config) validate() error {
 	if cfg.Pool == nil || cfg.DB == nil || cfg.Tenants == nil || cfg.Log == nil {
 		return errors.New("jobqueue: Config.Pool, DB, Tenants and Log are required to work jobs")
 	}
-	if cfg.MaxWorkers < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
+	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
 	}
 	setDefault(&cfg.MaxWorkers, 16)
@@ -108,6 +112,8 @@ func setDefault[T comparable](field *T, value T) {
 type Client struct {
 	cfg   Config
 	river *river.Client[pgx.Tx]
+	turns map[string]*turns // by queue
+	met   sync.Map          // job's number to meeting, from when a job is taken until it has run
 }
 
 // New validates cfg. It does no I/O and starts nothing.
@@ -115,10 +121,14 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, turns: map[string]*turns{}}
 	hooks := []rivertype.Hook{river.HookInsertBeginFunc(makeUnique)}
 	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler), Hooks: hooks}
 	if cfg.Workers != nil {
+		workersOf := queues(cfg.MaxWorkers)
+		for queue, q := range workersOf {
+			c.turns[queue] = newTurns(c, queue, q.MaxWorkers)
+		}
 		workers, err := cfg.Workers.bind(c)
 		if err != nil {
 			return nil, err
@@ -128,15 +138,14 @@ func New(cfg Config) (*Client, error) {
 			ID:                   cfg.ID,
 			Logger:               riverLog(cfg.Log),
 			Middleware:           []rivertype.Middleware{river.WorkerMiddlewareFunc(c.observe)},
-			Queues:               queues(cfg.MaxWorkers),
+			Queues:               workersOf,
 			Workers:              workers,
 			Hooks:                hooks,
 			JobTimeout:           cfg.JobTimeout,
 			RescueStuckJobsAfter: cfg.RescueAfter,
-			// Any role may send a notification, and River would obey one that says "pause".
-			PollOnly:          true,
-			FetchPollInterval: cfg.PollInterval,
-			FetchCooldown:     min(5*time.Millisecond, cfg.PollInterval),
+			PollOnly:             true, // See driver.
+			FetchPollInterval:    cfg.PollInterval,
+			FetchCooldown:        min(5*time.Millisecond, cfg.PollInterval),
 			// While two versions of the program run side by side, the old one leaves the new one's jobs alone.
 			FetchOnlyKnownKinds: true,
 			// Nor need a process work the jobs that it enqueues.
@@ -146,18 +155,11 @@ func New(cfg Config) (*Client, error) {
 		}
 	}
 	var err error
-	if c.river, err = river.NewClient(pollDriver{riverpgxv5.New(cfg.Pool)}, riverConfig); err != nil {
+	if c.river, err = river.NewClient(driver{riverpgxv5.New(cfg.Pool), c}, riverConfig); err != nil {
 		return nil, fmt.Errorf("jobqueue: %w", err)
 	}
 	return c, nil
 }
-
-// pollDriver is River's driver for pgx without notifications. Nobody listens to them, and each costs its transaction a round trip and
-// a lock that all committing notifiers share.
-type pollDriver struct{ *riverpgxv5.Driver }
-
-func (pollDriver) SupportsListener() bool     { return false }
-func (pollDriver) SupportsListenNotify() bool { return false }
 
 // riverLog gives River a logger for what goes wrong. What it says of each job at lower levels, our own line says.
 func riverLog(log *zap.Logger) *slog.Logger {

@@ -90,8 +90,11 @@ func (g Grants) policies() []policy {
 	}
 }
 
-// apply gives the rights. River's owner is not subject to the policies.
+// apply makes the index that turns walk by, and gives the rights. River's owner is not subject to the policies.
 func (g Grants) apply(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, turnsIndex); err != nil {
+		return fmt.Errorf("index: %w", err)
+	}
 	for _, sql := range g.statements() {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("grant: %w", err)

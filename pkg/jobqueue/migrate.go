@@ -88,6 +88,7 @@ func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 // SchemaKey changes whenever [Migrate] would make something else. Test databases are kept by it.
 func SchemaKey() string {
 	var key strings.Builder
+	key.WriteString(turnsIndex)
 	migrator, err := newMigrator(nil)
 	if err != nil {
 		panic(err) // The migrations are embedded, and the line's name is River's own.

@@ -35,7 +35,11 @@ var errPanicked = errors.New("the worker panicked: the job's row has the trace")
 func (c *Client) observe(ctx context.Context, job *rivertype.JobRow, run func(context.Context) error) error {
 	start := time.Now()
 	result, outcome := errPanicked, failure(job)
-	defer func() { c.report(job, outcome, time.Since(start), result) }()
+	defer func() {
+		c.met.Delete(job.ID)
+		c.turns[job.Queue].ended(job.ID)
+		c.report(job, outcome, time.Since(start), result)
+	}()
 
 	result = run(ctx)
 	outcome = outcomeOf(ctx, job, result)

@@ -10,7 +10,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -161,12 +160,9 @@ func (c *Client) enter(ctx context.Context, row *rivertype.JobRow) (tenantschema
 	if err != nil {
 		return tenantschema.Scope{}, job.Cancel(err)
 	}
-	t, err := c.cfg.Tenants.Fetch(ctx, id)
-	if errors.Is(err, &apperr.Error{Code: apperr.NotFound}) {
-		return tenantschema.Scope{}, job.Cancel(err)
-	}
+	t, err := c.tenantOf(ctx, row.ID, id)
 	if err != nil {
-		return tenantschema.Scope{}, fmt.Errorf("look up tenant: %w", err)
+		return tenantschema.Scope{}, err
 	}
 	switch t.State {
 	case tenancy.StateReady, tenancy.StateMigrating:
@@ -179,4 +175,24 @@ func (c *Client) enter(ctx context.Context, row *rivertype.JobRow) (tenantschema
 	}
 	// A state that this version of the program does not know waits too: the next version may.
 	return tenantschema.Scope{}, job.Snooze(c.cfg.RecheckAfter)
+}
+
+// freshness is how old what was read of a tenant may be when its job begins to run.
+const freshness = time.Second
+
+// tenantOf gives the tenant as the fetch of the job found it, or as it is now if that was long ago.
+func (c *Client) tenantOf(ctx context.Context, jobID int64, tenantID string) (tenancy.Tenant, error) {
+	if found, ok := c.met.Load(jobID); ok {
+		if m, ok := found.(meeting); ok && time.Since(m.at) < freshness {
+			return m.tenant, nil
+		}
+	}
+	found, err := c.cfg.Tenants.FetchMany(ctx, []string{tenantID})
+	if err != nil {
+		return tenancy.Tenant{}, fmt.Errorf("look up tenant: %w", err)
+	}
+	if len(found) == 0 {
+		return tenancy.Tenant{}, job.Cancel(fmt.Errorf("jobqueue: there is no tenant with the id %s", tenantID))
+	}
+	return found[0], nil
 }

@@ -3,6 +3,7 @@ package jobqueue_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -58,15 +60,13 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 
 		w := jobqueue.NewWorkers()
 		jobqueue.Handle(w, writeNote)
-		cfg := b.config(w)
-		cfg.RecheckAfter = time.Millisecond
-		b.start(t, cfg)
-		b.ear.next(t, jobqueue.OutcomeSnoozed)
-		b.ear.next(t, jobqueue.OutcomeSnoozed)
+		b.start(t, b.config(w))
+		b.enqueue(t, b.globex, note{Key: "another's"})
+		b.states(t, "available", "completed")
 
 		_, err = b.Manager.Resume(t.Context(), "acme")
 		require.NoError(t, err)
-		b.states(t, "completed")
+		b.states(t, "completed", "completed")
 		require.Equal(t, 1, b.jobs(t)[0].Attempt, "waiting uses up no attempt")
 		require.Equal(t, []string{"late"}, keys(t, b.acme))
 	})
@@ -84,13 +84,15 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 		w := jobqueue.NewWorkers()
 		jobqueue.Handle(w, writeNote)
 		cfg := b.config(w)
-		cfg.RecheckAfter, cfg.Versions = time.Millisecond, tenantschema.Versions{Min: version}
+		cfg.Versions = tenantschema.Versions{Min: version}
 		b.start(t, cfg)
-		b.ear.next(t, jobqueue.OutcomeSnoozed)
+		b.enqueue(t, b.globex, note{Key: "one"})
+		b.states(t, "available", "completed")
 		set("migrating", version-1)
-		b.ear.next(t, jobqueue.OutcomeSnoozed)
+		b.enqueue(t, b.globex, note{Key: "two"})
+		b.states(t, "available", "completed", "completed")
 		set("migrating", version)
-		b.states(t, "completed")
+		b.states(t, "completed", "completed", "completed")
 		require.Equal(t, []string{"patient"}, keys(t, b.acme))
 	})
 
@@ -126,6 +128,44 @@ func TestJobObeysTheTenantsState(t *testing.T) {
 		}
 		b.states(t, "cancelled", "cancelled", "cancelled", "cancelled", "cancelled")
 	})
+}
+
+// A tenant may be suspended between the moment when its job is taken and the moment when it is to run.
+func TestJobIsPutOffIfTheTenantCannotBeServedAnyLonger(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	w := jobqueue.NewWorkers()
+	jobqueue.Handle(w, writeNote)
+	cfg := b.config(w)
+	cfg.Tenants, cfg.RecheckAfter = &forgetful{Tenants: cfg.Tenants}, time.Millisecond
+	b.enqueue(t, b.acme, note{Key: "late"})
+	b.start(t, cfg)
+	b.ear.next(t, jobqueue.OutcomeSnoozed)
+	b.ear.next(t, jobqueue.OutcomeCompleted)
+	b.states(t, "completed")
+	require.Equal(t, 1, b.jobs(t)[0].Attempt, "waiting uses up no attempt")
+}
+
+// forgetful fails first, and then finds tenants suspended once.
+type forgetful struct {
+	jobqueue.Tenants
+
+	mu    sync.Mutex
+	calls int
+}
+
+func (f *forgetful) FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls++
+	tenants, err := f.Tenants.FetchMany(ctx, ids)
+	switch f.calls {
+	case 1:
+		return nil, errors.New("the database is away")
+	case 2:
+		tenants[0].State = tenancy.StateSuspended
+	}
+	return tenants, err
 }
 
 func TestFailedJobIsTriedAgain(t *testing.T) {

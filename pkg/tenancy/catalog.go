@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
-	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -130,16 +129,9 @@ func (c *Catalog) Synced() time.Time { return time.Unix(0, c.synced.Load()) }
 // Refresh reads everything now. It is never needed for changes to be seen, only for them to be seen before it returns.
 func (c *Catalog) Refresh(ctx context.Context) error { return c.readAll(ctx) }
 
-// Fetch reads a tenant from the database, deleted ones too. [apperr.NotFound] if there never was one.
-func (c *Catalog) Fetch(ctx context.Context, id string) (Tenant, error) {
-	tenants, err := readTenants(ctx, c.cfg.Pool, "where id = $1", id)
-	if err != nil {
-		return Tenant{}, err
-	}
-	if len(tenants) == 0 {
-		return Tenant{}, apperr.New(apperr.NotFound, "there is no tenant with the id %q", id)
-	}
-	return tenants[0], nil
+// FetchMany reads tenants from the database, deleted ones too, in no order. Those that never were are not in the answer.
+func (c *Catalog) FetchMany(ctx context.Context, ids []string) ([]Tenant, error) {
+	return readTenants(ctx, c.cfg.Pool, "where id = any($1)", ids)
 }
 
 type querier interface {

@@ -1,0 +1,291 @@
+package jobqueue
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+)
+
+// driver is River's driver for pgx, with two changes.
+//
+// Jobs are taken in turns: see [turns].
+//
+// There are no notifications. Any role may send one, and River would obey one that says "pause"; and each costs its transaction a round
+// trip and a lock that all committing notifiers share.
+type driver struct {
+	*riverpgxv5.Driver
+
+	c *Client
+}
+
+func (driver) SupportsListener() bool     { return false }
+func (driver) SupportsListenNotify() bool { return false }
+
+// GetExecutor is asked for by River.
+func (d driver) GetExecutor() riverdriver.Executor {
+	return executor{Executor: d.Driver.GetExecutor(), c: d.c}
+}
+
+type executor struct {
+	riverdriver.Executor
+
+	c *Client
+}
+
+// JobGetAvailable is asked for by River whenever a queue has free workers.
+func (e executor) JobGetAvailable(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	return e.c.turns[params.Queue].take(ctx, params)
+}
+
+// turns is how tenants take turns in a queue, as seen by this process.
+//
+// A fetch goes around the tenants that have a job waiting, in the order of their ids, from where the last fetch stopped, and gives each
+// the same share of the free workers, then what is left to those that have more. So a tenant waits for one job of each other tenant at
+// most, however many jobs those have; and whoever is alone has all workers. The walk is by an index: it costs a probe for each tenant
+// that gets a turn, and none for those without jobs. Tenants that may not be served now are passed by, and their jobs stay as they are.
+//
+// Two caps hold back a tenant whose jobs take long: [Config.MaxPerTenant], counted over all processes, and one worker in twenty, one at
+// the least, which no tenant gets beside all others of this process.
+type turns struct {
+	c     *Client
+	queue string
+	cap   int
+
+	mu     sync.Mutex
+	cursor string           // the tenant that got the last turn
+	mine   map[string]int   // how many jobs of a tenant run in this process
+	whose  map[int64]string // by the job's number
+}
+
+func newTurns(c *Client, queue string, workers int) *turns {
+	return &turns{c: c, queue: queue, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}}
+}
+
+// rounds bounds how often a fetch goes around.
+const rounds = 3
+
+func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	result := &riverdriver.JobGetAvailableResult{}
+	for range rounds {
+		want := params.MaxToLock - len(result.Jobs)
+		jobs, full, err := t.round(ctx, params, want, result)
+		if err != nil {
+			if len(result.Jobs) > 0 { // They are ours and must be worked.
+				break
+			}
+			return nil, fmt.Errorf("take jobs of queue %s: %w", t.queue, err)
+		}
+		// Whoever had less than its share has no more.
+		if jobs == 0 || jobs == want || !full {
+			break
+		}
+	}
+	t.c.meet(ctx, result.Jobs)
+	return result, nil
+}
+
+// round goes around once. full says that a tenant got all that its share allowed, and so may have more.
+func (t *turns) round(
+	ctx context.Context, params *riverdriver.JobGetAvailableParams, want int, into *riverdriver.JobGetAvailableResult,
+) (jobs int, full bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	busy, counts := make([]string, 0, len(t.mine)), make([]int, 0, len(t.mine))
+	for _, id := range slices.Sorted(maps.Keys(t.mine)) {
+		busy, counts = append(busy, id), append(counts, t.mine[id])
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(settleSQL, t.queue)
+	versions := t.c.cfg.Versions
+	batch.Queue(takeSQL, t.queue, t.cursor, want, params.Kind, busy, counts, t.cap, t.c.cfg.MaxPerTenant, versions.Min, versions.Max,
+		params.Now, params.ClientID, params.MaxAttemptedBy)
+	results := t.c.cfg.Pool.SendBatch(ctx, batch)
+	if _, err = results.Exec(); err != nil {
+		_ = results.Close()
+		return 0, false, err
+	}
+	rows, err := results.Query()
+	if err == nil {
+		var taken []taken
+		if taken, err = pgx.CollectRows(rows, scanTaken); err == nil {
+			jobs, full = t.keep(taken, into)
+		}
+	}
+	if closeErr := results.Close(); err == nil { // It is the commit.
+		err = closeErr
+	}
+	return jobs, full, err
+}
+
+// keep notes what was taken.
+func (t *turns) keep(jobs []taken, into *riverdriver.JobGetAvailableResult) (n int, full bool) {
+	last := 0
+	for _, j := range jobs {
+		into.Jobs = append(into.Jobs, j.row)
+		if j.err == nil {
+			t.mine[j.tenant]++
+			t.whose[j.row.ID] = j.tenant
+		} else { // River fails it without running it.
+			if into.DecodeErrors == nil {
+				into.DecodeErrors = map[int64]error{}
+			}
+			into.DecodeErrors[j.row.ID] = j.err
+		}
+		if j.turn >= last {
+			last, t.cursor = j.turn, j.tenant
+		}
+		full = full || j.place == j.share
+	}
+	return len(jobs), full
+}
+
+// ended is told of every job that is no longer run here.
+func (t *turns) ended(job int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tenant := t.whose[job]
+	delete(t.whose, job)
+	if t.mine[tenant]--; t.mine[tenant] <= 0 {
+		delete(t.mine, tenant)
+	}
+}
+
+// turnsIndex is what turns walk by. It holds the jobs that wait and no others.
+const turnsIndex = "create index if not exists rowhouse_turns on river.river_job " +
+	"using btree (queue, (" + owner + "), priority, scheduled_at, id) where state = 'available'"
+
+// owner is the tenant of a job, empty for the platform's.
+const owner = `coalesce(metadata ->> 'tenant', '') collate "C"`
+
+// settleSQL prepares the transaction of a fetch. The queue is empty one moment and holds a million jobs the next, so that the statistics by
+// which PostgreSQL chooses are worth nothing: it is told to walk by the index. The lock lets one process after the other fetch from a
+// queue, because they would take the same jobs, and count what runs by the same rows.
+const settleSQL = `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
+	set_config('enable_incremental_sort', 'off', true), set_config('jit', 'off', true),
+	pg_advisory_xact_lock(hashtextextended('rowhouse.turns:' || $1, 0))`
+
+// lookAhead bounds how many tenants that cannot be served now, or have no room, are passed by in one fetch.
+const lookAhead = 1000
+
+var takeSQL = strings.NewReplacer("{owner}", owner, "{ahead}", fmt.Sprint(lookAhead)).Replace(`with recursive
+ahead (tenant, seen) as (
+	(select {owner}, 1 from river.river_job where state = 'available' and queue = $1 and {owner} > $2 order by {owner} limit 1)
+	union all
+	select next.tenant, seen + 1 from ahead cross join lateral (select {owner} as tenant from river.river_job
+		where state = 'available' and queue = $1 and {owner} > ahead.tenant order by {owner} limit 1) next where seen < {ahead}
+),
+behind (tenant, seen) as (
+	(select {owner}, 1 from river.river_job where state = 'available' and queue = $1 and {owner} <= $2 order by {owner} limit 1)
+	union all
+	select next.tenant, seen + 1 from behind cross join lateral (select {owner} as tenant from river.river_job
+		where state = 'available' and queue = $1 and {owner} > behind.tenant and {owner} <= $2 order by {owner} limit 1) next
+	where seen < {ahead}
+),
+busy (tenant, jobs) as materialized (
+	select {owner}, count(*) from river.river_job where $8 > 0 and state = 'running' and queue = $1 group by 1
+),
+turns (tenant, room, turn) as materialized (
+	select tenant, room, row_number() over () from (
+		select w.tenant, least($7 - coalesce(mine.jobs, 0), case when $8 > 0 then $8 - coalesce(busy.jobs, 0) else $7 end) as room
+		from (select tenant from ahead union all select tenant from behind) w
+		left join unnest($5::text[], $6::int[]) mine (tenant, jobs) on mine.tenant = w.tenant
+		left join busy on busy.tenant = w.tenant
+		left join rowhouse.tenants t on t.id = w.tenant
+		where w.tenant = '' or t.id is null or t.state in ('archived', 'deleted')
+			or t.state in ('ready', 'migrating') and t.schema_version >= $9 and ($10 = 0 or t.schema_version <= $10)
+	) able where room > 0 limit $3
+),
+shares (tenant, turn, share) as materialized (
+	select tenant, turn, least(room, (select (($3 + count(*) - 1) / count(*)) from turns)) from turns
+),
+picked as materialized (
+	select j.id, s.tenant, s.turn, s.share, j.place from shares s cross join lateral (
+		select id, row_number() over () as place from (
+			select id from river.river_job where state = 'available' and queue = $1 and {owner} = s.tenant
+				and scheduled_at <= coalesce($11::timestamptz, now()) and ($4::text[] is null or kind = any($4))
+			order by priority, scheduled_at, id limit s.share for update skip locked
+		) mine
+	) j order by j.place, s.turn limit $3
+)
+update river.river_job j set state = 'running', attempt = attempt + 1, attempted_at = coalesce($11::timestamptz, now()),
+	attempted_by = array_append(case when array_length(attempted_by, 1) >= $13::int
+		then attempted_by[array_length(attempted_by, 1) + 2 - $13::int:] else attempted_by end, $12::text)
+from picked where j.id = picked.id
+returning picked.tenant, picked.turn::int, picked.share::int, picked.place::int,
+	j.id, j.args, j.attempt, j.attempted_at, j.attempted_by, j.created_at, j.errors, j.finalized_at, j.kind, j.max_attempts, j.metadata,
+	j.priority, j.queue, j.scheduled_at, j.state, j.tags, j.unique_key, j.unique_states`)
+
+// taken is a job that is ours to work, and by what turn.
+type taken struct {
+	tenant             string
+	turn, share, place int
+	row                *rivertype.JobRow
+	err                error // what of it could not be read
+}
+
+func scanTaken(row pgx.CollectableRow) (taken, error) {
+	j := &rivertype.JobRow{}
+	t := taken{row: j}
+	var past [][]byte
+	var unique pgtype.Bits
+	err := row.Scan(&t.tenant, &t.turn, &t.share, &t.place,
+		&j.ID, &j.EncodedArgs, &j.Attempt, &j.AttemptedAt, &j.AttemptedBy, &j.CreatedAt, &past, &j.FinalizedAt, &j.Kind, &j.MaxAttempts,
+		&j.Metadata, &j.Priority, &j.Queue, &j.ScheduledAt, &j.State, &j.Tags, &j.UniqueKey, &unique)
+	if err != nil {
+		return t, err
+	}
+	j.CreatedAt, j.ScheduledAt = j.CreatedAt.UTC(), j.ScheduledAt.UTC()
+	if j.AttemptedAt != nil {
+		*j.AttemptedAt = j.AttemptedAt.UTC()
+	}
+	j.Errors = make([]rivertype.AttemptError, len(past))
+	for i, one := range past {
+		if t.err = riverdriver.UnmarshalAttemptError(one, &j.Errors[i]); t.err != nil {
+			j.Errors = nil
+			break
+		}
+	}
+	return t, nil
+}
+
+// meet looks up whose jobs are. What cannot be looked up now is looked up when the job is entered.
+func (c *Client) meet(ctx context.Context, jobs []*rivertype.JobRow) {
+	ids := map[string][]int64{}
+	for _, j := range jobs {
+		if id, err := readStamp(j.Metadata); err == nil {
+			ids[id] = append(ids[id], j.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	found, err := c.cfg.Tenants.FetchMany(ctx, slices.Collect(maps.Keys(ids)))
+	if err != nil {
+		return
+	}
+	now := time.Now()
+	for _, t := range found {
+		for _, id := range ids[t.ID] {
+			c.met.Store(id, meeting{t, now})
+		}
+	}
+}
+
+// meeting is a tenant as it was a moment ago.
+type meeting struct {
+	tenant tenancy.Tenant
+	at     time.Time
+}
