@@ -237,7 +237,7 @@ func (p *platform) openJobs() (err error) {
 	if p.works {
 		jobs = jobqueue.Config{
 			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
-			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, PollInterval: p.cfg.Jobs.PollInterval,
+			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, MaxPerTenant: p.cfg.Jobs.MaxPerTenant, PollInterval: p.cfg.Jobs.PollInterval,
 			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
 		}
 		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.

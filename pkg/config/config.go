@@ -66,6 +66,7 @@ type Database struct {
 // Jobs is the section "jobs": the background work of this process.
 type Jobs struct {
 	Workers         int
+	MaxPerTenant    int
 	PollInterval    time.Duration
 	ShutdownTimeout time.Duration
 }

@@ -215,6 +215,13 @@ func tableOf(c *Config) []key {
 			setting: number(&c.Jobs.Workers, enoughWorkers, within(minWorkers, 10_000)),
 		},
 		{
+			name: "jobs.max_per_tenant", def: "0",
+			usage: "most jobs of one tenant that run at once in one queue, over all processes; 0 for no limit",
+			why: "Tenants take turns in any case, and each process keeps one worker in twenty, one at the least, in each queue from whoever has all\n" +
+				"the others. A limit is for jobs that take long, or call what must not be called too often. Give all processes the same.",
+			setting: number(&c.Jobs.MaxPerTenant, within(0, 10_000)),
+		},
+		{
 			name: "jobs.poll_interval", def: "100ms",
 			usage:   "how often an idle queue is asked for jobs",
 			why:     "The longest that a new job waits while a worker is free, because workers ask and are not called. Longer spares the database.",

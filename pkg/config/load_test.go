@@ -129,7 +129,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.login_secret": "********", "database.role_prefix": "rh2_", "database.max_conns": "7", "database.control_conns": "9",
 		"database.pooler_url": "postgres://pooler.example:6432/rowhouse", "database.acquire_timeout": "3s", "database.idle_timeout": "2m",
 		"database.max_relations": "1000", "database.max_statements": "100",
-		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
+		"jobs.workers": "11", "jobs.max_per_tenant": "14", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",

@@ -5,7 +5,7 @@
 //
 //	jobqueue.Handle(workers, func(ctx context.Context, s tenantschema.Scope, args Welcome) error { … })
 //	…
-//	scope.InTx(ctx, func(tx *tenantschema.Tx) error { …; return client.Enqueue(ctx, tx, Welcome{…}) })
+//	scope.InTx(ctx, func(tx *tenantschema.Tx) error { …; _, err := client.Enqueue(ctx, tx, Welcome{…}, job.Opts{}); return err })
 //
 // The states of a job, which lie in PostgreSQL (River, schema river):
 //
@@ -24,7 +24,9 @@
 //     it, and a policy in the database refuses any other. The worker reads the stamp and looks the tenant up again, so that what has
 //     become of it since is obeyed: suspended tenants' jobs wait, deleted tenants' jobs end.
 //   - A job is worked at least once, whatever dies when. A worker must therefore have its effect once however often it runs, for example
-//     by a unique key taken from its arguments. The jobs of a process that was killed are worked again after [Config.RescueAfter].
+//     by [job.Once]. The jobs of a process that was killed are worked again after [Config.RescueAfter].
+//   - Tenants take turns: in each queue a tenant waits for one job of each other tenant at most, however many those have. Jobs of a tenant
+//     that cannot be served now are passed by.
 //   - A tenant's role has no right on any table of the queue. Workers poll and listen to no notification, which any role could send.
 //   - The log has one line per job and never its arguments.
 package jobqueue

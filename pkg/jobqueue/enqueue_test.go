@@ -188,7 +188,8 @@ func TestNobodyTakesAnothersUniqueKey(t *testing.T) {
 	b := setup(t)
 	insert := func(owner string) error {
 		return b.acme.InTx(t.Context(), func(tx *tenantschema.Tx) error {
-			_, err := tx.AsPlatform().Exec(t.Context(), `insert into river.river_job (args, kind, max_attempts, metadata, unique_key, unique_states, tags)
+			_, err := tx.AsPlatform().Exec(t.Context(), `insert into river.river_job
+				(args, kind, max_attempts, metadata, unique_key, unique_states, tags)
 				values ('{}', 'note', 1, jsonb_build_object('tenant', $1::text), convert_to($2 || '/x', 'UTF8'), 255::bit(8), '{}')`,
 				b.Tenant("acme").ID, owner)
 			return err

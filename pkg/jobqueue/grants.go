@@ -79,12 +79,14 @@ func (g Grants) policies() []policy {
 	const tenant = "pg_catalog.current_setting('rowhouse.tenant', true)"
 	// A unique key begins with whose it is: who could take another's would keep that one's jobs away.
 	own := "((unique_key is null or pg_catalog.substr(unique_key, 1, pg_catalog.length(" + tenant + ") + 1) = " +
-		"pg_catalog.convert_to(" + tenant + " || '/', 'UTF8')) and metadata ->> 'tenant' = nullif(" + tenant + ", '') and " + tenantschema.SealedSQL("'t_' || "+tenant) + ")"
+		"pg_catalog.convert_to(" + tenant + " || '/', 'UTF8')) and metadata ->> 'tenant' = nullif(" + tenant + ", '') and " +
+		tenantschema.SealedSQL("'t_' || "+tenant) + ")"
+	const next = "id = pg_catalog.currval('river.river_job_id_seq')"
 	return []policy{
 		{"rowhouse_control", []string{g.ControlRole}, "for all to %s using (true) with check (true)"},
 		// River's insert names the id. Who could choose one would take numbers that the sequence has yet to give, and the insert that is
 		// given such a number fails, whosever it is.
-		{"rowhouse_enqueue_insert_own", []string{g.EnqueueRole}, "for insert to %s with check (id = pg_catalog.currval('river.river_job_id_seq') and " + own + ")"},
+		{"rowhouse_enqueue_insert_own", []string{g.EnqueueRole}, "for insert to %s with check (" + next + " and " + own + ")"},
 		{"rowhouse_enqueue_select_own", []string{g.EnqueueRole}, "for select to %s using " + own},
 		{"rowhouse_enqueue_update_own", []string{g.EnqueueRole}, "for update to %s using (unique_key is not null and " + own + ") with check " + own},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -175,55 +176,61 @@ const owner = `coalesce(metadata ->> 'tenant', '') collate "C"`
 const settleSQL = `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
 	set_config('enable_incremental_sort', 'off', true), set_config('jit', 'off', true),
+	set_config('plan_cache_mode', 'force_generic_plan', true), -- planning would take longer than the walk
 	pg_advisory_xact_lock(hashtextextended('rowhouse.turns:' || $1, 0))`
 
 // lookAhead bounds how many tenants that cannot be served now, or have no room, are passed by in one fetch.
 const lookAhead = 1000
 
-var takeSQL = strings.NewReplacer("{owner}", owner, "{ahead}", fmt.Sprint(lookAhead)).Replace(`with recursive
-ahead (tenant, seen) as (
-	(select {owner}, 1 from river.river_job where state = 'available' and queue = $1 and {owner} > $2 order by {owner} limit 1)
+// takeSQL walks over the tenants, each step of the walk giving a tenant's first job as well: while there are more tenants than free workers,
+// that is all there is to know. What was cancelled in the meantime is not updated, and so not taken.
+var takeSQL = strings.NewReplacer("{owner}", owner, "{ahead}", strconv.Itoa(lookAhead),
+	"{first}", owner+` as tenant, id, kind from river.river_job where state = 'available' and queue = $1`,
+).Replace(`with recursive
+ahead (tenant, id, kind, seen) as (
+	(select *, 1 from (select {first} and {owner} > $2 order by {owner}, priority, scheduled_at, id limit 1) j)
 	union all
-	select next.tenant, seen + 1 from ahead cross join lateral (select {owner} as tenant from river.river_job
-		where state = 'available' and queue = $1 and {owner} > ahead.tenant order by {owner} limit 1) next where seen < {ahead}
+	select next.*, seen + 1 from ahead cross join lateral
+		(select {first} and {owner} > ahead.tenant order by {owner}, priority, scheduled_at, id limit 1) next where seen < {ahead}
 ),
-behind (tenant, seen) as (
-	(select {owner}, 1 from river.river_job where state = 'available' and queue = $1 and {owner} <= $2 order by {owner} limit 1)
+behind (tenant, id, kind, seen) as (
+	(select *, 1 from (select {first} and {owner} <= $2 order by {owner}, priority, scheduled_at, id limit 1) j)
 	union all
-	select next.tenant, seen + 1 from behind cross join lateral (select {owner} as tenant from river.river_job
-		where state = 'available' and queue = $1 and {owner} > behind.tenant and {owner} <= $2 order by {owner} limit 1) next
-	where seen < {ahead}
+	select next.*, seen + 1 from behind cross join lateral (select {first} and {owner} > behind.tenant and {owner} <= $2
+		order by {owner}, priority, scheduled_at, id limit 1) next where seen < {ahead}
 ),
 busy (tenant, jobs) as materialized (
 	select {owner}, count(*) from river.river_job where $8 > 0 and state = 'running' and queue = $1 group by 1
 ),
-turns (tenant, room, turn) as materialized (
-	select tenant, room, row_number() over () from (
-		select w.tenant, least($7 - coalesce(mine.jobs, 0), case when $8 > 0 then $8 - coalesce(busy.jobs, 0) else $7 end) as room
-		from (select tenant from ahead union all select tenant from behind) w
-		left join unnest($5::text[], $6::int[]) mine (tenant, jobs) on mine.tenant = w.tenant
-		left join busy on busy.tenant = w.tenant
-		left join rowhouse.tenants t on t.id = w.tenant
+turns (tenant, id, simple, room, turn) as materialized (
+	select tenant, id, simple, room, row_number() over () from (
+		select w.tenant, w.id, $4::text[] is null or w.kind = any($4) as simple,
+			least($7 - coalesce(($6::int[])[array_position($5::text[], w.tenant)], 0),
+				case when $8 > 0 then $8 - coalesce((select jobs from busy where busy.tenant = w.tenant), 0) else $7 end) as room
+		from (select tenant, id, kind from ahead union all select tenant, id, kind from behind) w
+		left join rowhouse.tenants t on t.id = w.tenant collate "default"
 		where w.tenant = '' or t.id is null or t.state in ('archived', 'deleted')
 			or t.state in ('ready', 'migrating') and t.schema_version >= $9 and ($10 = 0 or t.schema_version <= $10)
 	) able where room > 0 limit $3
 ),
-shares (tenant, turn, share) as materialized (
-	select tenant, turn, least(room, (select (($3 + count(*) - 1) / count(*)) from turns)) from turns
-),
-picked as materialized (
-	select j.id, s.tenant, s.turn, s.share, j.place from shares s cross join lateral (
+share (jobs) as materialized (select ($3 + count(*) - 1) / greatest(count(*), 1) from turns),
+picked (id, tenant, turn, share, place) as materialized (
+	select id, tenant, turn, 1, 1 from turns where simple and (select jobs from share) = 1
+	union all
+	select j.id, u.tenant, u.turn, u.share, j.place from (
+		select tenant, turn, least(room, (select jobs from share)) as share from turns where not simple or (select jobs from share) > 1
+	) u cross join lateral (
 		select id, row_number() over () as place from (
-			select id from river.river_job where state = 'available' and queue = $1 and {owner} = s.tenant
-				and scheduled_at <= coalesce($11::timestamptz, now()) and ($4::text[] is null or kind = any($4))
-			order by priority, scheduled_at, id limit s.share for update skip locked
-		) mine
-	) j order by j.place, s.turn limit $3
+			select id from river.river_job where state = 'available' and queue = $1 and {owner} = u.tenant
+				and ($4::text[] is null or kind = any($4))
+			order by {owner}, priority, scheduled_at, id limit u.share
+		) own
+	) j order by 5, 3 limit $3
 )
 update river.river_job j set state = 'running', attempt = attempt + 1, attempted_at = coalesce($11::timestamptz, now()),
 	attempted_by = array_append(case when array_length(attempted_by, 1) >= $13::int
 		then attempted_by[array_length(attempted_by, 1) + 2 - $13::int:] else attempted_by end, $12::text)
-from picked where j.id = picked.id
+from picked where j.id = picked.id and j.state = 'available'
 returning picked.tenant, picked.turn::int, picked.share::int, picked.place::int,
 	j.id, j.args, j.attempt, j.attempted_at, j.attempted_by, j.created_at, j.errors, j.finalized_at, j.kind, j.max_attempts, j.metadata,
 	j.priority, j.queue, j.scheduled_at, j.state, j.tags, j.unique_key, j.unique_states`)
