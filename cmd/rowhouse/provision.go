@@ -4,21 +4,23 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/job"
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
 func (c *cli) provisionCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "provision", Short: "Keep tenants made ahead, so that creating one takes milliseconds; needs the owner's credentials", Args: takes(),
-		Long: "Keep provisioning.warm tenants made ahead, and answer on the admin address, until SIGINT or SIGTERM. `rowhouse tenant create` then\n" +
-			"takes one of them. Any number of these processes may run: they take turns.\n\n" +
-			"It holds the owner's credentials: never let it be reached from the internet. It serves no requests and works no jobs.",
+		Use: "provision", Short: "Make the tenants that were asked for, and some ahead; needs the owner's credentials", Args: takes(),
+		Long: "Work the jobs that make tenants, keep provisioning.warm of them made ahead, so that making one takes milliseconds, and answer on the\n" +
+			"admin address, until SIGINT or SIGTERM. Any number of these processes may run: they take turns.\n\n" +
+			"It holds the owner's credentials: never let it be reached from the internet. It serves no requests and works no tenants' jobs.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := c.load(cmd)
 			if err != nil {
@@ -32,9 +34,6 @@ func (c *cli) provisionCommand() *cobra.Command {
 }
 
 func (c *cli) provision(ctx context.Context, cfg config.Config) error {
-	if cfg.Provisioning.Warm == 0 {
-		return apperr.New(apperr.Invalid, "provisioning.warm is 0, so there is nothing to do: set it to the number of tenants to keep ready")
-	}
 	admin, err := listen(ctx, cfg.Server.AdminAddr, "admin-addr")
 	if err != nil {
 		return err
@@ -65,52 +64,91 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 	return server.Run(ctx, admin)
 }
 
-// provisioner keeps tenants made ahead in the background.
+// provisioner is what a process does in the background that holds the owner's credentials: tenants are made by jobs, and ahead.
 type provisioner struct {
-	owner *owner
-	end   context.CancelFunc
-	done  chan struct{}
+	owner   *owner
+	control *pgxpool.Pool
+	jobs    *jobqueue.Client
+	grace   time.Duration
+	end     context.CancelFunc
+	done    chan struct{}
 }
 
-// startProvisioner begins, unless none are to be made ahead. stop must be called at the end.
+// startProvisioner begins. stop must be called at the end.
 func startProvisioner(
 	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, metrics *telemetry.Metrics,
 ) (*provisioner, error) {
-	if cfg.Provisioning.Warm == 0 {
-		return &provisioner{}, nil
-	}
 	o, err := openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}
-	if err = checkControl(ctx, o.pool); err != nil {
-		o.pool.Close()
+	p := &provisioner{owner: o, grace: cfg.Jobs.ShutdownTimeout, end: func() {}, done: make(chan struct{})}
+	if err = p.start(ctx, cfg, log, metrics); err != nil {
+		close(p.done)
+		p.stop()
 		return nil, err
+	}
+	return p, nil
+}
+
+func (p *provisioner) start(ctx context.Context, cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics) error {
+	if err := checkControl(ctx, p.owner.pool); err != nil {
+		return err
+	}
+	control, err := p.owner.logins.As(p.owner.logins.Control())
+	if err != nil {
+		return err
+	}
+	if p.control, err = openPool(ctx, control, 4); err != nil {
+		return err
+	}
+	workers := jobqueue.NewWorkers()
+	jobqueue.HandlePlatform(workers, p.owner.CreateByJob)
+	p.jobs, err = jobqueue.New(jobqueue.Config{
+		Workers: workers, Queues: []string{job.QueueCritical}, Pool: p.control, Log: log.Named("provisioner"), Metrics: metrics,
+		MaxWorkers: 4 * provisionWorkers, PollInterval: cfg.Jobs.PollInterval, JobTimeout: jobTimeout, RescueAfter: rescueAfter,
+	})
+	if err != nil {
+		return err
+	}
+	if err = p.jobs.Start(ctx); err != nil {
+		p.jobs = nil
+		return err
+	}
+	if cfg.Provisioning.Warm == 0 {
+		close(p.done)
+		return nil
 	}
 	warm, err := metrics.RegisterWarm()
 	if err != nil {
-		o.pool.Close()
-		return nil, err
+		return err
 	}
-	ctx, end := context.WithCancel(ctx)
-	p := &provisioner{owner: o, end: end, done: make(chan struct{})}
+	ctx, p.end = context.WithCancel(ctx)
 	go func() {
 		defer close(p.done)
-		o.KeepWarm(ctx, tenancy.KeepWarmConfig{
+		p.owner.KeepWarm(ctx, tenancy.KeepWarmConfig{
 			Want: cfg.Provisioning.Warm, Log: log.Named("provisioner"),
 			OnPool:   func(s tenancy.WarmPool) { warm.Seen(s.Ready, s.Unfinished, s.Claims, s.Misses) },
 			OnRefill: func(elapsed time.Duration, err error) { warm.Refilled(elapsed, err == nil) },
 		})
 	}()
-	return p, nil
+	return nil
 }
+
+// provisionWorkers is how many tenants are made at once: the critical queue has a quarter of a process's workers.
+const provisionWorkers = 4
 
 // stop ends what runs and waits for it.
 func (p *provisioner) stop() {
-	if p.owner == nil {
-		return
-	}
 	p.end()
 	<-p.done
+	if p.jobs != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), p.grace)
+		defer cancel()
+		_ = p.jobs.Stop(ctx) // What did not end is made again: the queue has it.
+	}
+	if p.control != nil {
+		p.control.Close()
+	}
 	p.owner.pool.Close()
 }

@@ -7,9 +7,13 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/rowhousehq/rowhouse/pkg/job"
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
 // metrics gives what a process shows on its admin address.
@@ -53,6 +57,41 @@ func TestProvision(t *testing.T) {
 	require.NotContains(t, h.must("tenant", "list"), "warm")
 	require.Equal(t, 2, strings.Count(h.must("tenant", "list", "--state", "warm"), " warm "))
 	p.stop(syscall.SIGTERM)
+}
+
+// Who holds no owner's credentials has tenants made by a job. Another name for a slug that is taken ends the job, and the tenant is as it was.
+func TestProvision_ByJob(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	h := onDatabase(t, d)
+	client, err := jobqueue.New(jobqueue.Config{})
+	require.NoError(t, err)
+	enqueue := func(args tenancy.CreateTenant) (receipt job.Receipt) {
+		require.NoError(t, args.Check())
+		require.NoError(t, pgx.BeginFunc(t.Context(), d.Control, func(tx pgx.Tx) (err error) {
+			receipt, err = client.EnqueuePlatform(t.Context(), tx, args, job.Opts{})
+			return err
+		}))
+		return receipt
+	}
+	state := func(r job.Receipt) (state string) {
+		require.NoError(t, d.Control.QueryRow(t.Context(), "select state from river.river_job where id = $1", r.ID).Scan(&state))
+		return state
+	}
+	first := enqueue(tenancy.CreateTenant{Slug: "acme", Name: "Acme"})
+	require.True(t, enqueue(tenancy.CreateTenant{Slug: "acme", Name: "Acme"}).Duplicate)
+
+	work := h.start("work") // It holds no owner's credentials, and leaves the job alone.
+	p := h.start("provision")
+	soon(t, func() bool { return state(first) == "completed" }, "acme is made")
+	require.Equal(t, "ready", string(d.Tenant("acme").State))
+
+	taken := enqueue(tenancy.CreateTenant{Slug: "acme", Name: "Another"})
+	again := enqueue(tenancy.CreateTenant{Slug: "globex", Name: "Globex"})
+	soon(t, func() bool { return state(taken) == "cancelled" && state(again) == "completed" }, "each has its end")
+	require.Equal(t, "Acme", d.Tenant("acme").Name)
+	p.stop(syscall.SIGTERM)
+	work.stop(syscall.SIGTERM)
 }
 
 // `up` makes tenants ahead by itself.

@@ -12,14 +12,11 @@ import (
 // Args is what a job is to do: a struct that is stored as JSON, outside the tenant's schema, so it holds ids and no one's words. Kind names
 // the worker; it never changes once jobs of it were enqueued.
 //
-// Args may also have a method JobOpts() Opts: what is asked of the queue for every job of that kind.
+// Args may also have a method JobOpts() Opts: what is asked of the queue for every job of that kind ([WithOpts]).
 type Args = interface{ Kind() string }
 
-// WithOpts is [Args] that ask for something whenever they are enqueued.
-type WithOpts interface {
-	Args
-	JobOpts() Opts
-}
+// WithOpts is had by [Args] and [PlatformArgs] that ask for something whenever they are enqueued.
+type WithOpts interface{ JobOpts() Opts }
 
 // PlatformArgs is what a job of the platform's own is to do, which belongs to no tenant and is given no scope. Its method has another name
 // than that of [Args], so that the compiler tells the two apart.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,9 +47,8 @@ type Config struct {
 	Workers *Workers
 	// Pool logs in as the control role. Required with Workers.
 	Pool *pgxpool.Pool
-	// DB gives the scopes. Required with Workers.
-	DB *tenantschema.DB
-	// Tenants looks up whose a job is. Required with Workers.
+	// DB gives the scopes, Tenants looks up whose a job is. Required with Workers of tenants' jobs.
+	DB      *tenantschema.DB
 	Tenants Tenants
 	// Log gets one line per job and River's warnings. Required with Workers.
 	Log *zap.Logger
@@ -58,6 +59,8 @@ type Config struct {
 	ID string
 	// Versions are the schemas that the workers' code works on. Jobs of a tenant outside of them wait.
 	Versions tenantschema.Versions
+	// Queues are those that this process works, [Queues] by default.
+	Queues []string
 	// MaxWorkers is how many jobs run at once, over all queues: critical and bulk have a quarter each, default has the rest. Default 16,
 	// at least 3.
 	MaxWorkers int
@@ -81,8 +84,16 @@ func (cfg *Config) validate() error {
 	if cfg.Workers == nil {
 		return nil
 	}
-	if cfg.Pool == nil || cfg.DB == nil || cfg.Tenants == nil || cfg.Log == nil {
-		return errors.New("jobqueue: Config.Pool, DB, Tenants and Log are required to work jobs")
+	if cfg.Pool == nil || cfg.Log == nil {
+		return errors.New("jobqueue: Config.Pool and Log are required to work jobs")
+	}
+	if cfg.Workers.ofTenants() && (cfg.DB == nil || cfg.Tenants == nil) {
+		return errors.New("jobqueue: Config.DB and Tenants are required to work tenants' jobs")
+	}
+	for _, queue := range cfg.Queues {
+		if !slices.Contains(Queues(), queue) {
+			return fmt.Errorf("jobqueue: Config.Queues names %q: want some of %q", queue, Queues())
+		}
 	}
 	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
@@ -126,6 +137,9 @@ func New(cfg Config) (*Client, error) {
 	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler), Hooks: hooks}
 	if cfg.Workers != nil {
 		workersOf := queues(cfg.MaxWorkers)
+		maps.DeleteFunc(workersOf, func(queue string, _ river.QueueConfig) bool {
+			return len(cfg.Queues) > 0 && !slices.Contains(cfg.Queues, queue)
+		})
 		for queue, q := range workersOf {
 			c.turns[queue] = newTurns(c, queue, q.MaxWorkers)
 		}

@@ -35,11 +35,7 @@ func (c *Client) EnqueueMany(ctx context.Context, tx *tenantschema.Tx, args []jo
 		if a == nil {
 			return nil, errors.New("jobqueue: enqueue: args are nil")
 		}
-		wanted := opts
-		if with, ok := a.(job.WithOpts); ok {
-			wanted = opts.Or(with.JobOpts())
-		}
-		orders[i] = order{kind: a.Kind(), args: a, opts: wanted, owner: id}
+		orders[i] = order{kind: a.Kind(), args: a, opts: wanted(a, opts), owner: id}
 	}
 	return c.insert(ctx, tx.AsPlatform(), orders)
 }
@@ -49,11 +45,19 @@ func (c *Client) EnqueuePlatform(ctx context.Context, tx pgx.Tx, args job.Platfo
 	if args == nil {
 		return job.Receipt{}, errors.New("jobqueue: enqueue: args are nil")
 	}
-	receipts, err := c.insert(ctx, tx, []order{{kind: args.PlatformKind(), args: args, opts: opts}})
+	receipts, err := c.insert(ctx, tx, []order{{kind: args.PlatformKind(), args: args, opts: wanted(args, opts)}})
 	if err != nil {
 		return job.Receipt{}, err
 	}
 	return receipts[0], nil
+}
+
+// wanted gives opts with what they leave open taken from what args ask for.
+func wanted(args any, opts job.Opts) job.Opts {
+	if with, ok := args.(job.WithOpts); ok {
+		return opts.Or(with.JobOpts())
+	}
+	return opts
 }
 
 func (c *Client) insert(ctx context.Context, tx pgx.Tx, orders []order) ([]job.Receipt, error) {

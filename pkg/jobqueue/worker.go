@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -22,8 +23,9 @@ type Workers struct {
 
 // handler is how the worker of a kind is made known to River.
 type handler struct {
-	kind string
-	bind func(to *river.Workers, c *Client) error
+	kind     string
+	ofTenant bool
+	bind     func(to *river.Workers, c *Client) error
 }
 
 // NewWorkers gives an empty set.
@@ -55,7 +57,7 @@ func Backoff(after func(attempt int) time.Duration) Option {
 // used up; [job.Cancel] and [job.Snooze] make errors that end it or put it off instead. [job.FromContext] tells which attempt it is.
 func Handle[T job.Args](w *Workers, fn func(ctx context.Context, s tenantschema.Scope, args T) error, options ...Option) {
 	var zero T
-	register(w, zero.Kind(), options, func(ctx context.Context, c *Client, row *rivertype.JobRow, args T) error {
+	register(w, handler{kind: zero.Kind(), ofTenant: true}, options, func(ctx context.Context, c *Client, row *rivertype.JobRow, args T) error {
 		scope, err := c.enter(ctx, row)
 		if err != nil {
 			return err
@@ -67,7 +69,7 @@ func Handle[T job.Args](w *Workers, fn func(ctx context.Context, s tenantschema.
 // HandlePlatform makes fn the worker of T's kind, which are jobs of the platform's own. What is said of [Handle] holds here, too.
 func HandlePlatform[T job.PlatformArgs](w *Workers, fn func(ctx context.Context, args T) error, options ...Option) {
 	var zero T
-	register(w, zero.PlatformKind(), options, func(ctx context.Context, _ *Client, row *rivertype.JobRow, args T) error {
+	register(w, handler{kind: zero.PlatformKind()}, options, func(ctx context.Context, _ *Client, row *rivertype.JobRow, args T) error {
 		if _, err := readStamp(row.Metadata); err == nil { // A tenant enqueued what only the platform may.
 			return job.Cancel(errors.New("jobqueue: a job of the platform's has the stamp of a tenant"))
 		}
@@ -75,19 +77,24 @@ func HandlePlatform[T job.PlatformArgs](w *Workers, fn func(ctx context.Context,
 	})
 }
 
-func register[T any](w *Workers, kind string, options []Option, work func(context.Context, *Client, *rivertype.JobRow, T) error) {
-	bind := func(to *river.Workers, c *Client) error {
+func register[T any](w *Workers, as handler, options []Option, work func(context.Context, *Client, *rivertype.JobRow, T) error) {
+	as.bind = func(to *river.Workers, c *Client) error {
 		h := handling{timeout: c.cfg.JobTimeout}
 		for _, option := range options {
 			option(&h)
 		}
 		if h.timeout <= 0 || h.timeout >= c.cfg.RescueAfter {
-			return fmt.Errorf("the timeout of %s is %s: want more than nothing and less than Config.RescueAfter, %s", kind, h.timeout, c.cfg.RescueAfter)
+			return fmt.Errorf("the timeout of %s is %s: want more than nothing and less than Config.RescueAfter, %s", as.kind, h.timeout, c.cfg.RescueAfter)
 		}
-		river.AddWorkerArgs(to, message[T]{kind: kind}, &worker[T]{c: c, handling: h, work: work})
+		river.AddWorkerArgs(to, message[T]{kind: as.kind}, &worker[T]{c: c, handling: h, work: work})
 		return nil
 	}
-	w.handlers = append(w.handlers, handler{kind, bind})
+	w.handlers = append(w.handlers, as)
+}
+
+// ofTenants says whether any of them works tenants' jobs.
+func (w *Workers) ofTenants() bool {
+	return slices.ContainsFunc(w.handlers, func(h handler) bool { return h.ofTenant })
 }
 
 func (w *Workers) bind(c *Client) (*river.Workers, error) {
