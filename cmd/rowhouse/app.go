@@ -28,7 +28,7 @@ import (
 )
 
 // codeVersions are the schemas of tenants that this program's code runs on.
-func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 4} }
+func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 7} }
 
 // The product's jobs take milliseconds. What a killed worker held is worked again rescueAfter its start, and the pause of whoever looks.
 const (

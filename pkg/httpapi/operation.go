@@ -64,7 +64,7 @@ func document(api huma.API) ([]byte, error) {
 	closed := map[string]bool{}
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Patch} {
-			if op != nil {
+			if op != nil && op.RequestBody.Content[mimeJSON] != nil {
 				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
 			}
 		}
@@ -144,7 +144,8 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(path, "{id}") {
-		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter.
+		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter but those of a
+		// page, which the feature checks.
 		op.SkipValidateParams = true
 		statuses = append(statuses, http.StatusNotFound)
 	} else {
@@ -157,6 +158,21 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		op.Responses[strconv.Itoa(status)] = problemResponse(title, status, schema)
 	}
 	op.Responses["default"] = problemResponse("Any other problem", http.StatusInternalServerError, schema)
+	return op
+}
+
+// accepted makes op one that is answered before the work is done.
+func accepted(op huma.Operation) huma.Operation {
+	op.DefaultStatus = http.StatusAccepted
+	return op
+}
+
+// file makes op one that is answered with a file.
+func file(op huma.Operation, contentType string) huma.Operation {
+	op.Responses["200"] = &huma.Response{
+		Description: "The file.",
+		Content:     map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
 	return op
 }
 
