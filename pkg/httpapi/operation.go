@@ -119,6 +119,8 @@ func exampleDetail(status int) string {
 	return internalDetail
 }
 
+const exampleRequestID = "0192f3a1-7f4e-7b9e-8d9a-2f6c5b1e4a77"
+
 // resource describes the operations on one kind of thing.
 type resource struct {
 	api huma.API
@@ -167,6 +169,17 @@ func accepted(op huma.Operation) huma.Operation {
 	return op
 }
 
+// takingCSV shows, for an operation that reads a file, what is said to another type.
+func takingCSV(op huma.Operation) huma.Operation {
+	const status = http.StatusUnsupportedMediaType
+	for _, shown := range op.Responses[strconv.Itoa(status)].Content {
+		example := newProblem(status, notCSVDetail)
+		example.RequestID = exampleRequestID
+		shown.Example = example
+	}
+	return op
+}
+
 // file makes op one that is answered with a file.
 func file(op huma.Operation, contentType string) huma.Operation {
 	op.Responses["200"] = &huma.Response{
@@ -179,7 +192,7 @@ func file(op huma.Operation, contentType string) huma.Operation {
 // problemResponse describes the answer to what goes wrong. Its example is a problem of the given status.
 func problemResponse(title string, status int, schema *huma.Schema) *huma.Response {
 	example := newProblem(status, exampleDetail(status))
-	example.RequestID = "0192f3a1-7f4e-7b9e-8d9a-2f6c5b1e4a77"
+	example.RequestID = exampleRequestID
 	if status == http.StatusUnprocessableEntity {
 		example.Errors = []FieldProblem{{Location: "query.limit", Message: "expected number <= 100"}}
 	}

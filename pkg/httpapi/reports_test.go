@@ -160,7 +160,7 @@ func TestImports(t *testing.T) {
 		status   int
 		location string
 	}{
-		"empty":              {csv(path, ""), 422, "body.header"},
+		"empty":              {csv(path, ""), 400, ""},
 		"only a mark":        {csv(path, "\xef\xbb\xbf"), 422, "body.header"},
 		"unknown column":     {csv(path, "title,owner\n"), 422, "body.header"},
 		"not UTF-8":          {csv(path, "title\n\xff"), 422, "body.header"},

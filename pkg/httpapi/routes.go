@@ -44,7 +44,7 @@ func (h *handler) routes(e *echo.Echo) error {
 
 	imports := resource{api, "Imports"}
 	huma.Register(api, imports.op(list, imported, "list", "List the imports into a project"), inTenant(h.listImports))
-	huma.Register(api, accepted(imports.op(create, imported, "create", "Import tasks from a CSV file")), inTenant(h.createImport))
+	huma.Register(api, accepted(takingCSV(imports.op(create, imported, "create", "Import tasks from a CSV file"))), inTenant(h.createImport))
 	huma.Register(api, imports.op(get, pathImports+byID, "get", "Get an import and how far it is"), inTenant(h.getImport))
 
 	docs, err := newDocs(api)

@@ -72,7 +72,10 @@ func openSheet(content []byte) (*sheet, error) {
 	for _, name := range names {
 		s.column = append(s.column, strings.ToLower(strings.TrimSpace(name)))
 	}
-	return s, s.checkHeader()
+	if err = s.checkHeader(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func badFile(message string) error {

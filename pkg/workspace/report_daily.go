@@ -54,18 +54,16 @@ func newFigures() figures {
 	return figures{Created: make([]int, seriesDays), Finished: make([]int, seriesDays)}
 }
 
-// Open is how many tasks are neither done nor cancelled.
-func (f figures) Open() int { return f.Todo + f.Doing }
-
 // CreatedThatDay and FinishedThatDay are the last of the series.
 func (f figures) CreatedThatDay() int  { return f.Created[seriesDays-1] }
 func (f figures) FinishedThatDay() int { return f.Finished[seriesDays-1] }
 
-func (f *figures) add(other figures) {
-	f.Todo, f.Doing, f.Overdue = f.Todo+other.Todo, f.Doing+other.Doing, f.Overdue+other.Overdue
+// addTo adds f to the total.
+func (f figures) addTo(total *figures) {
+	total.Todo, total.Doing, total.Overdue = total.Todo+f.Todo, total.Doing+f.Doing, total.Overdue+f.Overdue
 	for i := range seriesDays {
-		f.Created[i] += other.Created[i]
-		f.Finished[i] += other.Finished[i]
+		total.Created[i] += f.Created[i]
+		total.Finished[i] += f.Finished[i]
 	}
 }
 
@@ -119,7 +117,7 @@ func (d *daily) read(ctx context.Context, tx *tenantschema.Tx) error {
 		if err = table.Write(p.record()); err != nil {
 			return err
 		}
-		d.total.add(p.figures)
+		p.addTo(&d.total)
 		if d.projects++; d.projects <= shownProjects {
 			d.shown = append(d.shown, p)
 		}
