@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rowhousehq/rowhouse/pkg/job"
@@ -176,4 +177,34 @@ func TestImportIsGivenUp(t *testing.T) {
 	require.Len(t, events, 1)
 	require.Equal(t, workspace.EventImportFailed, events[0].Event)
 	require.NoError(t, attempt(t.Context(), 2))
+}
+
+// Who deletes a project while its file is taken in waits for the batch, or the batch for him, but never each for the other.
+func TestImportAndDeletionDoNotDeadlock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	project := b.project(t, b.acme, "Attic")
+	made := b.upload(t, b.acme, project.ID, "title\nSweep\n")
+	ended := make(chan error, 1)
+	err := b.acme.InTx(t.Context(), func(tx *tenantschema.Tx) error {
+		// The first lock of a deletion.
+		if _, err := tx.Exec(t.Context(), `SELECT id FROM projects WHERE id = $1 FOR UPDATE`, project.ID); err != nil {
+			return err
+		}
+		go func() { ended <- b.ImportTasks(t.Context(), b.acme, workspace.ImportDue{ImportID: made.ID}) }()
+		const waits = `SELECT count(*) FROM pg_locks WHERE NOT granted`
+		require.Eventually(t, func() bool {
+			var waiting int
+			return b.db.Owner.QueryRow(t.Context(), waits).Scan(&waiting) == nil && waiting > 0
+		}, time.Minute, 5*time.Millisecond)
+		_, err := tx.Exec(t.Context(), `DELETE FROM projects WHERE id = $1`, project.ID)
+		return err
+	})
+	require.NoError(t, err)
+	if err = <-ended; err != nil { // A slow machine may let it wait for too long.
+		var pgErr *pgconn.PgError
+		require.ErrorAs(t, err, &pgErr)
+		require.Equal(t, "55P03", pgErr.Code)
+	}
+	require.Empty(t, b.board(t, b.acme, project.ID))
 }
