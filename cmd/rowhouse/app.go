@@ -30,7 +30,8 @@ import (
 // codeVersions are the schemas of tenants that this program's code runs on.
 func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 7} }
 
-// The product's jobs take milliseconds. What a killed worker held is worked again rescueAfter its start, and the pause of whoever looks.
+// The product's jobs take milliseconds, a turn of an import some seconds. What a killed worker held is worked again rescueAfter its start, and
+// the pause of whoever looks.
 const (
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 40 * time.Second
