@@ -28,9 +28,10 @@ import (
 )
 
 // codeVersions are the schemas of tenants that this program's code runs on.
-func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 4} }
+func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 7} }
 
-// The product's jobs take milliseconds. What a killed worker held is worked again rescueAfter its start, and the pause of whoever looks.
+// The product's jobs take milliseconds, a turn of an import some seconds. What a killed worker held is worked again rescueAfter its start, and
+// the pause of whoever looks.
 const (
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 40 * time.Second
@@ -244,6 +245,12 @@ func (p *platform) openJobs() (err error) {
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
 			return p.product.RecordActivity(ctx, scope, args)
 		})
+		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ReportDue) error {
+			return p.product.DailyReport(ctx, scope, args)
+		})
+		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ImportDue) error {
+			return p.product.ImportTasks(ctx, scope, args)
+		})
 	}
 	if p.jobs, err = jobqueue.New(jobs); err != nil {
 		return err
@@ -299,8 +306,8 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 	s := p.cfg.Server
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Log: p.log.Named("http"),
-		Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), RequestTimeout: s.RequestTimeout,
-		Versions: codeVersions(), Version: version,
+		Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
+		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version,
 	})
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ type Server struct {
 	RequestTimeout    time.Duration
 	MaxHeaderBytes    ByteSize
 	MaxBodyBytes      ByteSize
+	MaxImportBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
 }

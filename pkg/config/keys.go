@@ -122,6 +122,12 @@ func tableOf(c *Config) []key {
 			setting: size(&c.Server.MaxBodyBytes, within(KiB, GiB)),
 		},
 		{
+			name: "server.max_import_bytes", def: "10MiB",
+			usage:   "most bytes of a file of tasks that is imported",
+			why:     "More is answered with 413. A file is held in memory while it is stored and while it is worked. It must come within request_timeout.",
+			setting: size(&c.Server.MaxImportBytes, within(KiB, 100*MiB)),
+		},
+		{
 			name: "server.drain_time", def: "500ms",
 			usage: "how long a stopping server goes on answering, with Connection: close, before it closes its listener",
 			why: "Clients and load balancers go elsewhere meanwhile, so that none sends a request into a closing connection. Behind a balancer\n" +

@@ -113,8 +113,8 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "FieldProblem", "ListOfActivity", "ListOfProject", "ListOfTask", "NewProject", "NewTask", "Problem",
-		"Project", "ProjectPatch", "Task", "TaskPatch",
+		"Activity", "ActivityData", "FieldProblem", "Import", "ImportError", "ListOfActivity", "ListOfImport", "ListOfProject", "ListOfReport",
+		"ListOfTask", "NewProject", "NewReport", "NewTask", "Problem", "Project", "ProjectPatch", "Report", "ReportRequested", "Task", "TaskPatch",
 	}, names)
 	require.Equal(t, []any{"string", "null"}, property(doc.Components.Schemas["TaskPatch"], "due_on")["type"])
 	require.Equal(t, "date", property(doc.Components.Schemas["TaskPatch"], "due_on")["format"])
@@ -182,13 +182,20 @@ func TestOpenAPI(t *testing.T) {
 			if op.RequestBody != nil {
 				body = object{}
 			}
-			got := e.do(call{method: verb, path: address, key: e.acmeKey, body: body})
+			header := http.Header{}
+			if op.RequestBody != nil && op.RequestBody.Content["text/csv"] != nil {
+				body, header = "title\n", http.Header{"Content-Type": {"text/csv"}}
+			}
+			got := e.do(call{method: verb, path: address, key: e.acmeKey, body: body, header: header})
 			require.Equal(t, want, got.status, "%s: %s", where, got.body)
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}
 	}
-	require.Equal(t, 11, operations)
+	require.Equal(t, 19, operations)
 
+	require.Contains(t, doc.Paths["/api/v1/reports/{id}/csv"]["get"].Responses["200"].Content, "text/csv")
+	require.Contains(t, doc.Paths["/api/v1/reports/{id}/html"]["get"].Responses["200"].Content, "text/html")
+	require.Contains(t, doc.Paths["/api/v1/projects/{id}/imports"]["post"].Responses, "202")
 	activity := doc.Paths["/api/v1/activity"]["get"]
 	require.Equal(t, "list-activity", activity.OperationID)
 	var parameters []string

@@ -36,6 +36,7 @@ const (
 	invalidDetail   = "Some of the input is wrong. Each entry of errors names a field and what would be right."
 	readOnlyDetail  = "This key may only read. Use a key with the scope write."
 	notJSONDetail   = "Send the body as Content-Type: " + mimeJSON + "."
+	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	busyDetail      = "Too busy right now. Try again in a moment."
 )
 

@@ -32,6 +32,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
 	MaxBodyBytes int64
+	// MaxImportBytes bounds a file that is imported, which is held in memory while it is stored; more is 413. Default 10 MiB.
+	MaxImportBytes int64
 	// RequestTimeout bounds the work on a request; more is 503. Default 15 s.
 	RequestTimeout time.Duration
 	// Versions are the schemas that this program works on. A tenant outside of them is 503.
@@ -81,11 +83,15 @@ func (cfg Config) valid() (Config, error) {
 		return cfg, fmt.Errorf("httpapi: Config.BaseDomain %q is not a domain name without a port", cfg.BaseDomain)
 	}
 	cfg.BaseDomain = base
-	if cfg.MaxBodyBytes < 0 || cfg.RequestTimeout < 0 || !cfg.Versions.Valid() {
-		return cfg, errors.New("httpapi: Config.MaxBodyBytes and RequestTimeout must not be negative, and Versions must hold a version")
+	if cfg.MaxBodyBytes < 0 || cfg.MaxImportBytes < 0 || cfg.RequestTimeout < 0 || !cfg.Versions.Valid() {
+		return cfg, errors.New("httpapi: Config.MaxBodyBytes, MaxImportBytes and RequestTimeout must not be negative, " +
+			"and Versions must hold a version")
 	}
 	if cfg.MaxBodyBytes == 0 {
 		cfg.MaxBodyBytes = 1 << 20
+	}
+	if cfg.MaxImportBytes == 0 {
+		cfg.MaxImportBytes = 10 << 20
 	}
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = 15 * time.Second

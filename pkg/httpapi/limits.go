@@ -20,23 +20,18 @@ import (
 const (
 	mimeJSON       = "application/json"
 	mimeMergePatch = "application/merge-patch+json" // RFC 7396
+	mimeCSV        = "text/csv"                     // RFC 4180
 )
 
-// limit bounds the time of the request and the size of its body.
+// limit bounds the time of the request. How large its body may be is up to the operation: see readBody.
 func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		outer := c.Request()
-		if outer.ContentLength > h.cfg.MaxBodyBytes {
-			return h.tooLarge()
-		}
 		ctx, cancel := context.WithTimeout(outer.Context(), h.cfg.RequestTimeout)
 		defer cancel()
 		// Outside of here a context that we have cancelled would look like a client that is gone.
 		defer c.SetRequest(outer)
-		req := outer.WithContext(ctx)
-		// The writer of net/http itself, not Echo's: MaxBytesReader tells it to close the connection of who sends too much.
-		req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, h.cfg.MaxBodyBytes)
-		c.SetRequest(req)
+		c.SetRequest(outer.WithContext(ctx))
 		if err := next(c); err != nil {
 			renderError(err, c)
 		}
@@ -44,8 +39,8 @@ func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func (h *handler) tooLarge() *Problem {
-	return newProblem(http.StatusRequestEntityTooLarge, tooLargeDetail(h.cfg.MaxBodyBytes))
+func tooLarge(most int64) *Problem {
+	return newProblem(http.StatusRequestEntityTooLarge, tooLargeDetail(most))
 }
 
 func tooLargeDetail(most int64) string {
@@ -60,47 +55,82 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	if err := h.buffer(c.Request()); err != nil {
+	var err error
+	if takesCSV(ctx.Operation()) {
+		err = bufferCSV(c, h.cfg.MaxImportBytes)
+	} else {
+		err = bufferJSON(c, h.cfg.MaxBodyBytes)
+	}
+	if err != nil {
 		renderError(err, c)
 		return
 	}
 	next(ctx)
 }
 
-// buffer replaces the body of req by what was read of it, and its content type by the one that huma knows.
-func (h *handler) buffer(req *http.Request) error {
+func takesCSV(op *huma.Operation) bool {
+	return op.RequestBody != nil && op.RequestBody.Content[mimeCSV] != nil
+}
+
+// bufferJSON reads the body as JSON, and replaces its content type by the one that huma knows.
+func bufferJSON(c echo.Context, most int64) error {
+	req := c.Request()
 	if !acceptable(req) {
 		return newProblem(http.StatusUnsupportedMediaType, notJSONDetail)
 	}
-	body, err := io.ReadAll(req.Body)
+	body, err := buffer(c, most)
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return h.tooLarge()
-		}
-		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-			return newProblem(http.StatusRequestTimeout, "The body did not come in time. Send it again.")
-		}
-		return newProblem(http.StatusBadRequest, "The body could not be read to its end.")
+		return err
 	}
 	if !utf8.Valid(body) {
 		return newProblem(http.StatusBadRequest, "The body is not UTF-8.")
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
 	req.Header.Set(echo.HeaderContentType, mimeJSON)
 	return nil
 }
 
+// bufferCSV reads the body as CSV. Whether it is any is for the feature to say, which tells what is wrong with a file.
+func bufferCSV(c echo.Context, most int64) error {
+	if !declared(c.Request(), mimeCSV) {
+		return newProblem(http.StatusUnsupportedMediaType, notCSVDetail)
+	}
+	_, err := buffer(c, most)
+	return err
+}
+
+// buffer replaces the body of the request by what was read of it, and gives that.
+func buffer(c echo.Context, most int64) ([]byte, error) {
+	req := c.Request()
+	if req.ContentLength > most {
+		return nil, tooLarge(most)
+	}
+	// The writer of net/http itself, not Echo's: MaxBytesReader tells it to close the connection of who sends too much.
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, req.Body, most))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, tooLarge(most)
+		}
+		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+			return nil, newProblem(http.StatusRequestTimeout, "The body did not come in time. Send it again.")
+		}
+		return nil, newProblem(http.StatusBadRequest, "The body could not be read to its end.")
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
 // acceptable reports whether the body is declared as JSON in UTF-8. A body of undeclared type is taken for JSON.
 func acceptable(req *http.Request) bool {
-	if req.Header.Get(echo.HeaderContentEncoding) != "" {
-		return false
+	if req.Header.Get(echo.HeaderContentType) == "" {
+		return req.Header.Get(echo.HeaderContentEncoding) == ""
 	}
-	declared := req.Header.Get(echo.HeaderContentType)
-	if declared == "" {
-		return true
-	}
-	kind, params, err := mime.ParseMediaType(declared)
-	if err != nil || (kind != mimeJSON && (kind != mimeMergePatch || req.Method != http.MethodPatch)) {
+	return declared(req, mimeJSON) || req.Method == http.MethodPatch && declared(req, mimeMergePatch)
+}
+
+// declared reports whether the body is declared as that kind, in UTF-8 and not compressed.
+func declared(req *http.Request, want string) bool {
+	kind, params, err := mime.ParseMediaType(req.Header.Get(echo.HeaderContentType))
+	if err != nil || kind != want || req.Header.Get(echo.HeaderContentEncoding) != "" {
 		return false
 	}
 	charset, ok := params["charset"]

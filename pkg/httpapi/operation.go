@@ -64,7 +64,7 @@ func document(api huma.API) ([]byte, error) {
 	closed := map[string]bool{}
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Patch} {
-			if op != nil {
+			if op != nil && op.RequestBody.Content[mimeJSON] != nil {
 				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
 			}
 		}
@@ -119,6 +119,8 @@ func exampleDetail(status int) string {
 	return internalDetail
 }
 
+const exampleRequestID = "0192f3a1-7f4e-7b9e-8d9a-2f6c5b1e4a77"
+
 // resource describes the operations on one kind of thing.
 type resource struct {
 	api huma.API
@@ -144,7 +146,8 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(path, "{id}") {
-		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter.
+		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter but those of a
+		// page, which the feature checks.
 		op.SkipValidateParams = true
 		statuses = append(statuses, http.StatusNotFound)
 	} else {
@@ -160,10 +163,36 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 	return op
 }
 
+// accepted makes op one that is answered before the work is done.
+func accepted(op huma.Operation) huma.Operation {
+	op.DefaultStatus = http.StatusAccepted
+	return op
+}
+
+// takingCSV shows, for an operation that reads a file, what is said to another type.
+func takingCSV(op huma.Operation) huma.Operation {
+	const status = http.StatusUnsupportedMediaType
+	for _, shown := range op.Responses[strconv.Itoa(status)].Content {
+		example := newProblem(status, notCSVDetail)
+		example.RequestID = exampleRequestID
+		shown.Example = example
+	}
+	return op
+}
+
+// file makes op one that is answered with a file.
+func file(op huma.Operation, contentType string) huma.Operation {
+	op.Responses["200"] = &huma.Response{
+		Description: "The file.",
+		Content:     map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}
+	return op
+}
+
 // problemResponse describes the answer to what goes wrong. Its example is a problem of the given status.
 func problemResponse(title string, status int, schema *huma.Schema) *huma.Response {
 	example := newProblem(status, exampleDetail(status))
-	example.RequestID = "0192f3a1-7f4e-7b9e-8d9a-2f6c5b1e4a77"
+	example.RequestID = exampleRequestID
 	if status == http.StatusUnprocessableEntity {
 		example.Errors = []FieldProblem{{Location: "query.limit", Message: "expected number <= 100"}}
 	}

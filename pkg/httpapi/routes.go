@@ -14,6 +14,7 @@ func (h *handler) routes(e *echo.Echo) error {
 		get, patch   = http.MethodGet, http.MethodPatch
 		remove       = http.MethodDelete
 		byID         = "/{id}"
+		imported     = pathProjects + byID + "/imports"
 	)
 	api := h.newAPI(e)
 
@@ -33,6 +34,18 @@ func (h *handler) routes(e *echo.Echo) error {
 
 	activity := resource{api, "Activity"}
 	huma.Register(api, activity.op(list, pathActivity, "list", "List what happened"), inTenant(h.listActivity))
+
+	reports := resource{api, "Reports"}
+	huma.Register(api, reports.op(list, pathReports, "list", "List reports"), inTenant(h.listReports))
+	huma.Register(api, accepted(reports.op(create, pathReports, "create", "Make the report of a day now")), inTenant(h.createReport))
+	huma.Register(api, reports.op(get, pathReports+byID, "get", "Get what there is to know of a report"), inTenant(h.getReport))
+	huma.Register(api, file(reports.op(get, pathReports+byID+"/csv", "csv", "Get a report as a table"), mimeCSV), inTenant(h.getReportCSV))
+	huma.Register(api, file(reports.op(get, pathReports+byID+"/html", "html", "Get a report as a page"), mimeHTML), inTenant(h.getReportHTML))
+
+	imports := resource{api, "Imports"}
+	huma.Register(api, imports.op(list, imported, "list", "List the imports into a project"), inTenant(h.listImports))
+	huma.Register(api, accepted(takingCSV(imports.op(create, imported, "create", "Import tasks from a CSV file"))), inTenant(h.createImport))
+	huma.Register(api, imports.op(get, pathImports+byID, "get", "Get an import and how far it is"), inTenant(h.getImport))
 
 	docs, err := newDocs(api)
 	if err != nil {

@@ -18,9 +18,16 @@ const (
 	EventTaskCreated       = "task.created"
 	EventTaskStatusChanged = "task.status_changed"
 	EventTaskDeleted       = "task.deleted"
+	// EventImportFinished and EventImportFailed stand for all tasks that the import made.
+	EventImportFinished = "import.finished"
+	EventImportFailed   = "import.failed"
 )
 
-const subjectTask = "task"
+// What an event happened to.
+const (
+	subjectTask   = "task"
+	subjectImport = "import"
+)
 
 // ActivityRecorded is the job that writes one event into the feed. It waits in the queue's tables, outside the tenant's schema, and so
 // holds ids and no text of the tenant's.
@@ -30,11 +37,16 @@ type ActivityRecorded struct {
 	// Event is what happened, such as [EventTaskCreated].
 	Event     string    `json:"event"`
 	ProjectID uuid.UUID `json:"project_id"`
-	TaskID    uuid.UUID `json:"task_id"`
+	// TaskID or ImportID is what it happened to.
+	TaskID   uuid.UUID `json:"task_id,omitzero"`
+	ImportID uuid.UUID `json:"import_id,omitzero"`
 	// From and To are the statuses of an [EventTaskStatusChanged].
-	From Status    `json:"from,omitempty"`
-	To   Status    `json:"to,omitempty"`
-	At   time.Time `json:"at"`
+	From Status `json:"from,omitempty"`
+	To   Status `json:"to,omitempty"`
+	// Created and Failed are the rows of an import that became tasks, and those that did not.
+	Created int       `json:"created,omitempty"`
+	Failed  int       `json:"failed,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // Kind names the job.
@@ -54,8 +66,10 @@ type Activity struct {
 
 // ActivityData is what more there is to say about an event; which fields there are is up to its kind.
 type ActivityData struct {
-	From Status `json:"from,omitempty"`
-	To   Status `json:"to,omitempty"`
+	From    Status `json:"from,omitempty"`
+	To      Status `json:"to,omitempty"`
+	Created int    `json:"created,omitempty"`
+	Failed  int    `json:"failed,omitempty"`
 }
 
 // ActivityFilter chooses entries of the feed: those that fit all of its fields. The zero filter chooses all.
@@ -82,13 +96,17 @@ func (s *Service) RecordActivity(ctx context.Context, scope tenantschema.Scope, 
 	if err != nil {
 		return failed("record activity", err)
 	}
-	data, err := json.Marshal(ActivityData{From: event.From, To: event.To})
+	data, err := json.Marshal(ActivityData{From: event.From, To: event.To, Created: event.Created, Failed: event.Failed})
 	if err != nil {
 		return failed("record activity", err)
 	}
+	subject, subjectID := subjectTask, event.TaskID
+	if event.ImportID != uuid.Nil {
+		subject, subjectID = subjectImport, event.ImportID
+	}
 	const sql = `INSERT INTO activity (id, event_id, kind, subject_type, subject_id, project_id, data, occurred_at, recorded_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (event_id) DO NOTHING`
-	_, err = scope.Exec(ctx, sql, id, event.EventID, event.Event, subjectTask, event.TaskID, event.ProjectID, string(data), event.At, s.now())
+	_, err = scope.Exec(ctx, sql, id, event.EventID, event.Event, subject, subjectID, event.ProjectID, string(data), event.At, s.now())
 	if err != nil {
 		return failed("record activity", err)
 	}

@@ -2,7 +2,6 @@ package workspace_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
@@ -87,6 +87,8 @@ type recorder struct {
 
 	mu   sync.Mutex
 	jobs []workspace.ActivityRecorded
+	// due are the jobs of other kinds.
+	due  []job.Args
 	fail error
 }
 
@@ -95,13 +97,13 @@ func (r *recorder) Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Ar
 	if err != nil {
 		return receipt, err
 	}
-	event, ok := args.(workspace.ActivityRecorded)
-	if !ok {
-		return receipt, fmt.Errorf("the tests know no job %T", args)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.jobs = append(r.jobs, event)
+	if event, ok := args.(workspace.ActivityRecorded); ok {
+		r.jobs = append(r.jobs, event)
+	} else {
+		r.due = append(r.due, args)
+	}
 	return receipt, r.fail
 }
 
@@ -119,6 +121,46 @@ func (r *recorder) take() []workspace.ActivityRecorded {
 	jobs := r.jobs
 	r.jobs = nil
 	return jobs
+}
+
+// work runs workers of the service on the real queue until the test ends, and gives what tells of each run how it ended. A failed attempt
+// is repeated at once.
+func (b *bundle) work(t *testing.T, service *workspace.Service) <-chan string {
+	t.Helper()
+	workers, ended := jobqueue.NewWorkers(), make(outcomes, 1000)
+	again := jobqueue.Backoff(func(int) time.Duration { return 0 })
+	jobqueue.Handle(workers, service.RecordActivity, again)
+	jobqueue.Handle(workers, service.DailyReport, again)
+	jobqueue.Handle(workers, service.ImportTasks, again)
+	client, err := jobqueue.New(jobqueue.Config{
+		Workers: workers, Pool: b.db.Control, DB: b.db.Engine, Tenants: b.db.Catalog(), Log: zap.NewNop(), Metrics: ended,
+		PollInterval: 10 * time.Millisecond,
+	})
+	require.NoError(t, err)
+	require.NoError(t, client.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, client.Stop(context.WithoutCancel(t.Context()))) })
+	return ended
+}
+
+// outcomes are those of the runs of jobs.
+type outcomes chan string
+
+func (o outcomes) ObserveJob(kind, outcome string, _, _ time.Duration) { o <- kind + " " + outcome }
+
+// next waits for a run to end in that way, and gives how many others did before.
+func next(t *testing.T, ended <-chan string, want string) (before int) {
+	t.Helper()
+	for {
+		select {
+		case got := <-ended:
+			if got == want {
+				return before
+			}
+			before++
+		case <-time.After(time.Minute):
+			require.Fail(t, "no job ended so", want)
+		}
+	}
 }
 
 // clock is a time that stands still until it is moved.
