@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3/database"
@@ -43,13 +45,27 @@ func (st standing) version() (newest int64) {
 	return newest
 }
 
+// Schemas that are migrated together hold their tables for each other until the last is done. So where one is slow, each is better off alone.
+const (
+	// togetherMost is how long a transaction of several schemas may take before it is given up.
+	togetherMost = time.Second
+	// togetherLock is how long it waits for a lock on a table, if a migration may wait that long at all.
+	togetherLock = 100 * time.Millisecond
+)
+
 // MigrateTogether is [Session.Migrate] for several schemas in one transaction and a few round trips, however many there are: all or none.
-// record is told which version each has now. [ErrApart] if that is not possible.
+// record is told which version each has now. [ErrApart] if that is not possible. Several schemas fail rather than wait 100 ms for a table's
+// lock, or take more than a second in all, which closes the session: nobody is kept out of any of them for longer.
 func (s *Session) MigrateTogether(ctx context.Context, specs []Spec, record func(ctx context.Context, tx pgx.Tx, versions []int64) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
+	if len(specs) > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, togetherMost)
+		defer cancel()
+	}
 	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
 		defer s.script.clear()
 		found, err := s.look(ctx, tx, specs)
@@ -68,6 +84,9 @@ func (s *Session) MigrateTogether(ctx context.Context, specs []Spec, record func
 				continue
 			}
 			s.script.open = true
+			if len(specs) > 1 && len(s.script.texts) == 0 {
+				s.script.add("set local lock_timeout = '" + lockTimeoutText(min(togetherLock, s.p.cfg.LockTimeout)) + "'")
+			}
 			s.script.add(enterSQL(spec.Name))
 			s.versions.expect(found[i].fresh, found[i].versions)
 			if err = s.goose(ctx, next.end, false); err != nil {
@@ -85,40 +104,56 @@ func (s *Session) MigrateTogether(ctx context.Context, specs []Spec, record func
 	})
 }
 
+// sqlStanding locks the schemas $1 until the end of the transaction and tells whether each is there and has the table $2.
+const sqlStanding = `select pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended($3 || w.name, 0)),
+		pg_catalog.to_regnamespace(pg_catalog.quote_ident(w.name)) is not null,
+		pg_catalog.to_regclass(pg_catalog.quote_ident(w.name) || '.' || $2) is null
+	from unnest($1::text[]) with ordinality w (name, place) order by w.place`
+
 // look locks the schemas until the end of tx and reads what each is. [ErrApart] if one is held by somebody else or is not there.
 func (s *Session) look(ctx context.Context, tx pgx.Tx, specs []Spec) ([]standing, error) {
-	found := make([]standing, len(specs))
-	batch := &pgx.Batch{}
+	names := make([]string, len(specs))
 	for i, spec := range specs {
 		if spec.Name.IsZero() {
 			return nil, ErrNoTenant
 		}
-		batch.Queue("select pg_catalog.pg_try_advisory_xact_lock("+lockKey+"), pg_catalog.to_regnamespace($2) is not null, "+
-			"pg_catalog.to_regclass($3) is null", schemaLock(spec.Name), spec.Name.Quote(), spec.Name.Quote()+"."+VersionTable,
-		).QueryRow(func(row pgx.Row) error { return row.Scan(&found[i].locked, &found[i].exists, &found[i].fresh) })
+		names[i] = spec.Name.String()
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	rows, err := tx.Query(ctx, sqlStanding, names, VersionTable, schemaLockPrefix)
+	if err != nil {
 		return nil, fmt.Errorf("look for schema: %w", err)
 	}
-	batch = &pgx.Batch{}
-	for i, spec := range specs {
-		st := &found[i]
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (st standing, err error) {
+		err = row.Scan(&st.locked, &st.exists, &st.fresh)
+		return st, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for schema: %w", err)
+	}
+	var tables []string
+	for i, st := range found {
 		if !st.locked || !st.exists {
 			return nil, ErrApart
 		}
-		if st.fresh {
-			continue
+		if !st.fresh {
+			tables = append(tables, fmt.Sprintf("select %d, id, version_id, is_applied from %s.%s", i, specs[i].Name.Quote(), VersionTable))
 		}
-		batch.Queue("select version_id, is_applied from " + spec.Name.Quote() + "." + VersionTable + " order by id desc").Query(
-			func(rows pgx.Rows) (err error) {
-				st.versions, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[database.ListMigrationsResult])
-				return err
-			})
 	}
-	if batch.Len() == 0 {
+	if len(tables) == 0 {
 		return found, nil
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	rows, err = tx.Query(ctx, strings.Join(tables, " union all ")+" order by 1, 2 desc")
+	if err != nil {
+		return nil, fmt.Errorf("read schema version: %w", err)
+	}
+	var place, id int
+	var v database.ListMigrationsResult
+	_, err = pgx.ForEachRow(rows, []any{&place, &id, &v.Version, &v.IsApplied}, func() error {
+		row := v
+		found[place].versions = append(found[place].versions, &row)
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read schema version: %w", err)
 	}
 	return found, nil

@@ -212,8 +212,11 @@ func enterSchema(ctx context.Context, tx pgx.Tx, name Name) error {
 	return nil
 }
 
+// schemaLockPrefix goes before the name of a schema in the name of its lock.
+const schemaLockPrefix = "rowhouse.tenant:"
+
 // schemaLock names the lock of a schema.
-func schemaLock(name Name) string { return "rowhouse.tenant:" + name.String() }
+func schemaLock(name Name) string { return schemaLockPrefix + name.String() }
 
 // locked runs fn while this session holds the lock of name. Each schema has its own, so tenants do not wait in one line.
 func (s *Session) locked(ctx context.Context, name Name, fn func() error) error {

@@ -87,47 +87,51 @@ func DropRole(ctx context.Context, tx pgx.Tx, role string) error {
 	return nil
 }
 
-// sqlTables lists the tables and sequences of the schema $1 that are the tenant's, all but $2, goose's own, and on which its role lacks a
-// right. They are found by pg_depend: GRANT ... ON ALL TABLES reads all of pg_class, which grows with every tenant.
-const sqlTables = `select c.relname, c.relkind = 'S'
-	from pg_catalog.pg_namespace n
-	join pg_catalog.pg_roles r on r.rolname = n.nspname
-	join pg_catalog.pg_depend d on d.refclassid = 'pg_catalog.pg_namespace'::regclass and d.refobjid = n.oid
-		and d.classid = 'pg_catalog.pg_class'::regclass
-	join pg_catalog.pg_class c on c.oid = d.objid
-	where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'S') and c.relname not in ($2::text, $2::text || '_id_seq')
-		and (select count(distinct a.privilege_type) from pg_catalog.aclexplode(c.relacl) a where a.grantee = r.oid
-			and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'USAGE')) < case c.relkind when 'S' then 1 else 4 end
-	order by c.relname`
+// sqlEntries gives those of the schemas $1 on which their roles lack USAGE.
+const sqlEntries = `select w.name from unnest($1::text[]) w (name)
+	cross join lateral (select n.nspacl from pg_catalog.pg_namespace n where n.nspname = w.name offset 0) n
+	where not exists (select from pg_catalog.aclexplode(n.nspacl) a
+		where a.grantee = pg_catalog.to_regrole(pg_catalog.quote_ident(w.name))::oid and a.privilege_type = 'USAGE')`
 
-// sqlEntry tells whether the role of the schema $1 lacks USAGE on it.
-const sqlEntry = `select not exists (select from pg_catalog.aclexplode(n.nspacl) a join pg_catalog.pg_roles r on r.oid = a.grantee
-		where r.rolname = n.nspname and a.privilege_type = 'USAGE')
-	from pg_catalog.pg_namespace n where n.nspname = $1`
+// entries gives the statements by which the tenants' roles may enter their schemas, as far as they may not. It follows [sqlPlans].
+func entries(ctx context.Context, tx pgx.Tx, names []string) (statements []string, err error) {
+	statement, err := keep(ctx, tx, "rowhouse_entries", sqlEntries)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, statement, names)
+	if err != nil {
+		return nil, fmt.Errorf("look for rights: %w", err)
+	}
+	shut, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for rights: %w", err)
+	}
+	for _, name := range shut {
+		quoted := pgx.Identifier{name}.Sanitize()
+		statements = append(statements, "grant usage on schema "+quoted+" to "+quoted)
+	}
+	return statements, nil
+}
 
-// grants gives the statements by which the tenant's role gets its rights on what [sqlTables] has found: DML on each table.
-func grants(rows pgx.Rows, name Name) ([]string, error) {
+// grants gives the statements by which the tenant's role gets the rights that it lacks: DML on each table and view, USAGE on each sequence.
+func grants(found []relation, name Name) (statements []string) {
 	var tables, sequences []string
-	var relation string
-	var isSequence bool
-	_, err := pgx.ForEachRow(rows, []any{&relation, &isSequence}, func() error {
-		quoted := pgx.Identifier{name.String(), relation}.Sanitize()
-		if isSequence {
+	for _, r := range found {
+		quoted := pgx.Identifier{name.String(), r.name}.Sanitize()
+		switch {
+		case !r.ungranted:
+		case r.kind == kindSequence:
 			sequences = append(sequences, quoted)
-		} else {
+		default:
 			tables = append(tables, quoted)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list tables: %w", err)
 	}
-	var statements []string
 	if len(tables) > 0 {
 		statements = append(statements, "grant select, insert, update, delete on "+strings.Join(tables, ", ")+" to "+name.Quote())
 	}
 	if len(sequences) > 0 {
 		statements = append(statements, "grant usage on sequence "+strings.Join(sequences, ", ")+" to "+name.Quote())
 	}
-	return statements, nil
+	return statements
 }

@@ -43,7 +43,9 @@ type Creator struct {
 }
 
 // Creator gives a Creator, which connects on first use.
-func (m *Manager) Creator() *Creator { return &Creator{m: m, sessions: sessions{m: m}} }
+func (m *Manager) Creator() *Creator {
+	return &Creator{m: m, sessions: sessions{m: m, most: sessionCreates}}
+}
 
 // Close closes the connection.
 func (c *Creator) Close() { c.sessions.close() }

@@ -84,7 +84,7 @@ func (m *Manager) Drift(ctx context.Context, tenants []Tenant, workers int, repo
 	var group sync.WaitGroup
 	for range min(max(workers, 1), len(tenants)) {
 		group.Go(func() {
-			pool := sessions{m: m}
+			pool := sessions{m: m, most: sessionCreates}
 			defer pool.close()
 			for {
 				t, ok := take()

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,6 +43,7 @@ type runner struct {
 	// ctx ends when no further tenant is to be begun; its cause says why.
 	ctx  context.Context //nolint:containedctx // It belongs to the run as a whole.
 	stop context.CancelCauseFunc
+	pace pace
 
 	mu     sync.Mutex // held while report is called
 	failed int
@@ -134,28 +136,52 @@ func (r *runner) beats(h hold, over <-chan struct{}) {
 
 // wave migrates the tenants of one wave.
 func (r *runner) wave(items []item) {
-	chunks := make(chan []item)
+	var mu sync.Mutex
+	take := func() (chunk []item) {
+		mu.Lock()
+		defer mu.Unlock()
+		if r.ctx.Err() != nil {
+			return nil
+		}
+		n := min(r.pace.share(r.opts.Batch), (len(items)+r.opts.Workers-1)/r.opts.Workers) // The last are left to all workers alike.
+		chunk, items = items[:n], items[n:]
+		return chunk
+	}
 	var workers sync.WaitGroup
 	for range min(r.opts.Workers, len(items)) {
 		workers.Go(func() {
-			pool := sessions{m: r.m}
+			pool := sessions{m: r.m, most: sessionMigrates}
 			defer pool.close()
-			for chunk := range chunks {
+			for chunk := take(); len(chunk) > 0; chunk = take() {
 				r.chunk(&pool, chunk)
 			}
 		})
 	}
-	for chunk := range slices.Chunk(items, r.opts.Batch) {
-		if r.ctx.Err() != nil {
-			break
-		}
-		select {
-		case chunks <- chunk:
-		case <-r.ctx.Done():
-		}
-	}
-	close(chunks)
 	workers.Wait()
+}
+
+// sharedTime is what a transaction of several tenants should take: each holds the locks of all until it ends.
+const sharedTime = 50 * time.Millisecond
+
+// pace is how long a tenant's migration has taken lately, in nanoseconds; 0 before the first.
+type pace struct{ each atomic.Int64 }
+
+// share gives how many tenants, at most so many, are to share a transaction: one until it is known how long one takes.
+func (p *pace) share(most int) int {
+	each := p.each.Load()
+	if each == 0 {
+		return 1
+	}
+	return min(most, max(1, int(int64(sharedTime)/each)))
+}
+
+// took learns from a transaction of so many tenants.
+func (p *pace) took(since time.Time, tenants int) {
+	each := max(1, int64(time.Since(since))/int64(tenants))
+	if before := p.each.Load(); before > 0 {
+		each = (before + each) / 2 // Of two at once one is forgotten.
+	}
+	p.each.Store(each)
 }
 
 // chunk migrates tenants that may share a transaction. If they cannot, or one of them fails, each goes alone.
@@ -178,6 +204,8 @@ func (r *runner) together(pool *sessions, items []item) bool {
 	if err != nil {
 		return false // Each says why.
 	}
+	begun := time.Now()
+	defer func() { r.pace.took(begun, len(items)) }()
 	specs, ids := make([]tenantschema.Spec, len(items)), make([]string, len(items))
 	for i, it := range items {
 		specs[i], ids[i] = r.opts.spec(it.Tenant), it.ID
@@ -265,6 +293,8 @@ func (r *runner) move(pool *sessions, t Tenant, started time.Time) error {
 		began = began || !done
 		return r.moved(ctx, tx, []string{t.ID}, []int64{version}, done, started)
 	}
+	begun := time.Now()
+	defer func() { r.pace.took(begun, 1) }()
 	migrate := session.Migrate
 	if r.opts.Down {
 		migrate = session.Rollback
