@@ -21,9 +21,9 @@ func TestMail_InProduction(t *testing.T) {
 		want string
 	}{
 		{[]string{"ROWHOUSE_MAIL_DIR="}, "mail.smtp_url"},
-		{[]string{"ROWHOUSE_MAIL_SMTP_URL=smtp://u:hunter2@smtp.example", "ROWHOUSE_MAIL_FROM=a@b.example"}, "must not be set together with mail.dir"},
+		{[]string{"ROWHOUSE_MAIL_SMTP_URL=smtp://u:hunter2@h", "ROWHOUSE_MAIL_FROM=a@b.example"}, "must not be set together with mail.dir"},
 		{[]string{"ROWHOUSE_MAIL_DIR=", "ROWHOUSE_MAIL_SMTP_URL=smtp://u:hunter2@smtp.example"}, "mail.from"},
-		{[]string{"ROWHOUSE_MAIL_DIR=", "ROWHOUSE_MAIL_SMTP_URL=http://u:hunter2@smtp.example", "ROWHOUSE_MAIL_FROM=a@b.example"}, "must begin with smtp://"},
+		{[]string{"ROWHOUSE_MAIL_DIR=", "ROWHOUSE_MAIL_SMTP_URL=http://u:hunter2@h", "ROWHOUSE_MAIL_FROM=a@b.example"}, "must begin with smtp://"},
 	} {
 		spoiled := newHouse(t, append(h.env, bad.env...)...)
 		r := spoiled.run("work", "--admin-addr", freeAddr(t))

@@ -6,6 +6,7 @@ import (
 	netmail "net/mail"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -74,31 +75,30 @@ func parseSMTP(raw string) (SMTP, error) {
 		return SMTP{}, errors.New("must have both user and password, as in " + form + ", or neither")
 	}
 	s.User, s.Password = u.User.Username(), NewSecret(password)
-	return s, s.readTLS(u.RawQuery)
-}
-
-// readTLS takes what the query says of TLS, which is all that it may say.
-func (s *SMTP) readTLS(query string) error {
-	params, err := url.ParseQuery(query)
-	if err != nil {
-		return errors.New("must have ?tls=starttls, opportunistic or none, or nothing, after the port")
-	}
-	for name, values := range params {
-		switch {
-		case name != "tls" || len(values) != 1:
-			return errors.New("must have no parameter but one tls: ?tls=starttls, opportunistic or none")
-		case s.TLS == "implicit":
-			return errors.New("must have no tls parameter with smtps://, which is encrypted from the first byte")
-		}
-		if err := oneOf("starttls", "opportunistic", "none")(values[0]); err != nil {
-			return errors.New("must have ?tls=starttls, opportunistic or none")
-		}
-		s.TLS = values[0]
+	if s.TLS, err = tlsOf(u.RawQuery, s.TLS); err != nil {
+		return SMTP{}, err
 	}
 	if s.TLS == "none" && s.User != "" && !isLoopback(s.Host) {
-		return errors.New("must not send a password without TLS: leave out tls=none, or user and password")
+		return SMTP{}, errors.New("must not send a password without TLS: leave out tls=none, or user and password")
 	}
-	return nil
+	return s, nil
+}
+
+// tlsOf gives what the query says of TLS, which is all that it may say, or else byScheme.
+func tlsOf(query, byScheme string) (string, error) {
+	params, err := url.ParseQuery(query)
+	switch values, given := params["tls"]; {
+	case err != nil || len(params) > 1 || len(params) == 1 && !given || len(values) > 1:
+		return "", errors.New("must have no parameter but one tls: ?tls=starttls, opportunistic or none")
+	case !given:
+		return byScheme, nil
+	case byScheme == "implicit":
+		return "", errors.New("must have no tls parameter with smtps://, which is encrypted from the first byte")
+	case !slices.Contains([]string{"starttls", "opportunistic", "none"}, values[0]):
+		return "", errors.New("must have ?tls=starttls, opportunistic or none")
+	default:
+		return values[0], nil
+	}
 }
 
 func isLoopback(host string) bool {

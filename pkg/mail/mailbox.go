@@ -61,7 +61,7 @@ func (f *Files) List(limit int) ([]Filed, error) {
 			continue // Removed meanwhile.
 		}
 		if err != nil {
-			return nil, fmt.Errorf("mail: list files: %w", err)
+			return nil, fmt.Errorf("mail: list file %s of tenant %s: %w", m.ID, m.Tenant, err)
 		}
 		found = append(found, m)
 	}
@@ -80,7 +80,7 @@ func (f *Files) Open(id uuid.UUID) (Filed, error) {
 	}
 	m, err := f.read(all[i])
 	if err != nil {
-		return Filed{}, fmt.Errorf("mail: open file: %w", err)
+		return Filed{}, fmt.Errorf("mail: open file %s of tenant %s: %w", id, all[i].Tenant, err)
 	}
 	return m, nil
 }
@@ -132,11 +132,12 @@ func (f *Files) read(m Filed) (Filed, error) {
 		}
 	}
 	slices.SortStableFunc(m.Headers, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
-	return m, m.readPart(msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body)
+	err = readPart(&m, msg.Header.Get("Content-Type"), msg.Header.Get("Content-Transfer-Encoding"), msg.Body)
+	return m, err
 }
 
-// readPart takes the texts out of a part, or out of the parts that it is made of: of what [Outgoing] composes, and nothing else.
-func (m *Filed) readPart(contentType, encoding string, body io.Reader) error {
+// readPart takes into m the texts of a part, or out of the parts that it is made of: of what [Outgoing] composes, and nothing else.
+func readPart(m *Filed, contentType, encoding string, body io.Reader) error {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func (m *Filed) readPart(contentType, encoding string, body io.Reader) error {
 			if err != nil {
 				return err
 			}
-			if err = m.readPart(part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part); err != nil {
+			if err = readPart(m, part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part); err != nil {
 				return err
 			}
 		}

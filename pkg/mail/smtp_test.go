@@ -1,7 +1,6 @@
 package mail_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"mime"
@@ -169,8 +168,9 @@ func TestSMTP_SilentServer(t *testing.T) {
 	transport, err = mail.NewSMTP(cfg)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	accepted := make(chan error)
+	accepted, ended := make(chan error), make(chan struct{})
 	go func() {
+		defer close(ended)
 		conn, err := ln.Accept() // The one of above.
 		if err == nil {
 			_ = conn.Close()
@@ -182,11 +182,10 @@ func TestSMTP_SilentServer(t *testing.T) {
 			_, _ = io.Copy(io.Discard, conn)
 			_ = conn.Close()
 		}
-		close(accepted)
 	}()
 	require.Error(t, transport.Deliver(ctx, outgoing(t)))
 	require.NoError(t, <-accepted)
-	<-accepted
+	<-ended
 }
 
 func TestNewSMTP_RefusesABadConfig(t *testing.T) {
@@ -216,5 +215,5 @@ func TestSMTP_SameMessageID(t *testing.T) {
 	for _, name := range []string{"Message-ID", "Date", "Subject", "From", "To"} {
 		require.Equal(t, first.Get(name), second.Get(name), name)
 	}
-	require.False(t, bytes.Contains([]byte(all[0].data), []byte("go-mail")), "nobody need know what it was made with")
+	require.NotContains(t, all[0].data, "go-mail", "nobody need know what it was made with")
 }
