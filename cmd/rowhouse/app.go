@@ -21,6 +21,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
@@ -134,6 +135,8 @@ type platform struct {
 	catalog *tenancy.Catalog
 	product *workspace.Service
 	keys    *identity.Service
+	mails   *mail.Service
+	mailbox *mail.Files // shown on the admin address: only in `up`
 	jobs    *jobqueue.Client
 	works   bool // whether it works jobs, or only enqueues them
 }
@@ -251,8 +254,14 @@ func (p *platform) openJobs() (err error) {
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ImportDue) error {
 			return p.product.ImportTasks(ctx, scope, args)
 		})
+		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args mail.Delivery) error {
+			return p.mails.Deliver(ctx, scope, args)
+		})
 	}
 	if p.jobs, err = jobqueue.New(jobs); err != nil {
+		return err
+	}
+	if err = p.openMail(); err != nil {
 		return err
 	}
 	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs})
@@ -318,7 +327,7 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.
 func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
 	checks := append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})
-	return newAdminServer(p.cfg, p.log, p.metrics, draining, checks...)
+	return newAdminServer(p.cfg, p.log, p.metrics, p.mailbox, draining, checks...)
 }
 
 // databaseChecks are what every process with an admin address needs.
@@ -330,10 +339,10 @@ func databaseChecks(pool *pgxpool.Pool) []httpapi.Check {
 }
 
 func newAdminServer(
-	cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics, draining func() bool, checks ...httpapi.Check,
+	cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics, mailbox *mail.Files, draining func() bool, checks ...httpapi.Check,
 ) (*httpapi.Server, error) {
 	handler, err := httpapi.Admin(httpapi.AdminConfig{
-		Checks: checks, Metrics: metrics.Handler(), Draining: draining, Log: log.Named("admin"),
+		Checks: checks, Metrics: metrics.Handler(), Mailbox: mailbox, Draining: draining, Log: log.Named("admin"),
 	})
 	if err != nil {
 		return nil, err

@@ -110,6 +110,11 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 			}
 			note.Filled = true
 		}
+		if p.mailbox != nil { // Nobody is sent anything.
+			if err = p.demoMail(ctx, t); err != nil {
+				return nil, fmt.Errorf("mail to demo tenant %s: %w", t.Slug, err)
+			}
+		}
 		if _, err = p.keys.Authenticate(ctx, scope, note.Token); err != nil {
 			_, note.Token, err = p.keys.CreateKey(ctx, scope, identity.NewKey{Name: "demo", Scopes: []string{identity.ScopeRead, identity.ScopeWrite}})
 			if err != nil {

@@ -225,7 +225,7 @@ func TestFleet_Commands(t *testing.T) {
 	require.Contains(t, h.must("fleet", "down", "acme", "--to", "2", "--yes", "--output", "json"), `"done": 1`)
 	require.Contains(t, h.must("fleet", "plan"), "00003_collaboration.sql")
 	h.must("fleet", "migrate", "acme", "--batch", "10")
-	require.Contains(t, h.must("fleet", "status"), "3 of 3")
+	require.Contains(t, h.must("fleet", "status"), "of "+latest)
 
 	// A deployment may start several at once: all of them end well.
 	h.must("tenant", "create", "globex")

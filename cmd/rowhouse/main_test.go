@@ -57,7 +57,8 @@ func newHouse(t *testing.T, env ...string) *house {
 func onDatabase(t *testing.T, d *pgtest.DB) *house {
 	t.Helper()
 	return newHouse(t, "ROWHOUSE_DATABASE_URL="+d.OwnerURL, "ROWHOUSE_DATABASE_LOGIN_SECRET="+pgtest.Secret,
-		"ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest", "ROWHOUSE_JOBS_WORKERS=4", "ROWHOUSE_DATABASE_MAX_CONNS=4", "ROWHOUSE_DATABASE_CONTROL_CONNS=6")
+		"ROWHOUSE_DATABASE_ROLE_PREFIX=rowhousetest", "ROWHOUSE_JOBS_WORKERS=4", "ROWHOUSE_DATABASE_MAX_CONNS=4", "ROWHOUSE_DATABASE_CONTROL_CONNS=6",
+		"ROWHOUSE_MAIL_DIR="+t.TempDir())
 }
 
 type result struct {

@@ -56,7 +56,7 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	defer p.stop()
-	server, err := newAdminServer(cfg, log, metrics, nil, databaseChecks(p.owner.pool)...)
+	server, err := newAdminServer(cfg, log, metrics, nil, nil, databaseChecks(p.owner.pool)...)
 	if err != nil {
 		return err
 	}

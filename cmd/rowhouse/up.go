@@ -39,6 +39,7 @@ func (c *cli) upCommand() *cobra.Command {
 }
 
 func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err error) {
+	cfg = withMailbox(cfg)
 	// The ports first: a busy one is found before anything is made.
 	public, admin, err := listenBoth(ctx, cfg)
 	if err != nil {
@@ -64,6 +65,9 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 		return err
 	}
 	defer p.close()
+	if p.mailbox, err = openMailbox(cfg); err != nil {
+		return err
+	}
 	var demos []demo
 	if withDemo {
 		if demos, err = c.makeDemo(ctx, cfg, logins, p); err != nil {
@@ -102,7 +106,7 @@ func (c *cli) upDatabase(
 		return logins, func() error { return nil }, err
 	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
-		DataDir: cfg.DataDir, Keeps: []string{secretFile, ownerFile, demoFile, signingKeyFile},
+		DataDir: cfg.DataDir, Keeps: []string{secretFile, ownerFile, demoFile, signingKeyFile, mailDir},
 		Progress: func(line string) { log.Info(line) },
 	})
 	if err != nil {
@@ -170,6 +174,9 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	}
 	if len(demos) == 0 {
 		fmt.Fprintf(&b, "  make a tenant: rowhouse tenant create SLUG%s\n\n", sameDatabase(cfg))
+	}
+	if cfg.Mail.Dir != "" {
+		fmt.Fprintf(&b, "  mails that were sent: http://%s/mailbox\n", admin)
 	}
 	fmt.Fprintf(&b, "  health and metrics: http://%s/readyz and /metrics\n\n", admin)
 	_, _ = fmt.Fprint(c.out, b.String()) // Served all the same.

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -53,6 +54,20 @@ func TestUp(t *testing.T) {
 		return strings.Count(body, "task.created") >= 5
 	}, "the sample data's jobs are worked")
 
+	// The mails that were sent can be read, here and nowhere else.
+	box := "http://" + first.admin + "/mailbox"
+	require.Contains(t, first.out.String(), box)
+	soon(t, func() bool { return strings.Count(fetch(t, box), `<a href="/mailbox/`) == 2 }, "the demo tenants' mails are delivered")
+	list := fetch(t, box)
+	require.Contains(t, list, "Confirm your address for Acme Rockets")
+	require.Contains(t, list, "ada@globex.example")
+	one := regexp.MustCompile(`href="(/mailbox/[0-9a-f-]+)"`).FindStringSubmatch(list)[1]
+	require.Contains(t, fetch(t, "http://"+first.admin+one), `<iframe sandbox="" src="`+one+`/html"`)
+	require.NotContains(t, first.errOut.String(), ".example")
+	require.Contains(t, fetch(t, "http://"+first.admin+"/metrics"), `rowhouse_mails_total{result="sent"} 2`)
+	code, _ = first.call(http.MethodGet, "acme.localhost", "/mailbox", acme, "")
+	require.Equal(t, 404, code)
+
 	// Another command finds the server, and the new tenant is served without a restart.
 	h.must("tenant", "create", "initech")
 	soon(t, func() bool {
@@ -85,6 +100,7 @@ func TestUp(t *testing.T) {
 	require.Equal(t, 200, code)
 	require.Equal(t, 2, strings.Count(body, `"name"`), "the sample data is made once")
 	require.Contains(t, second.out.String(), acme)
+	require.Equal(t, 2, strings.Count(fetch(t, "http://"+second.admin+"/mailbox"), `<a href="/mailbox/`), "the mails are sent once")
 	require.Contains(t, h.must("tenant", "list"), "initech")
 
 	// Killed, it leaves nothing that keeps the next one from starting.
@@ -95,6 +111,17 @@ func TestUp(t *testing.T) {
 	code, _ = third.call(http.MethodGet, "acme.localhost", "/api/v1/projects", acme, "")
 	require.Equal(t, 200, code)
 	third.stop(syscall.SIGTERM)
+}
+
+// fetch gives what is at url.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	require.NoError(t, err)
+	defer response.Body.Close() //nolint:errcheck // Read to its end.
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return string(body)
 }
 
 func TestUp_ForeignDataDirectory(t *testing.T) {

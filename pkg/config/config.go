@@ -16,6 +16,7 @@
 package config
 
 import (
+	netmail "net/mail"
 	"net/netip"
 	"time"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	Server       Server
 	Database     Database
 	Jobs         Jobs
+	Mail         Mail
 	Tenants      Tenants
 	Provisioning Provisioning
 	Isolation    Isolation
@@ -70,6 +72,14 @@ type Jobs struct {
 	MaxPerTenant    int
 	PollInterval    time.Duration
 	ShutdownTimeout time.Duration
+}
+
+// Mail is the section "mail": how mails leave the house. At most one of SMTPURL and Dir is set.
+type Mail struct {
+	// From is zero if it is not set; see [Config.Sender].
+	From    netmail.Address
+	SMTPURL SMTP
+	Dir     string
 }
 
 // Tenants is the section "tenants": rules that hold for every tenant.

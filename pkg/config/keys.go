@@ -1,6 +1,7 @@
 package config
 
 import (
+	netmail "net/mail"
 	"strings"
 	"time"
 )
@@ -37,6 +38,7 @@ func sections() map[string]string {
 		"server":       "The web servers: the public one, and the admin one for /healthz, /readyz and /metrics.",
 		"database":     "PostgreSQL, and how much of it this process may use.",
 		"jobs":         "Background jobs: `rowhouse work`, and `rowhouse up`.",
+		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
 		"isolation":    "Proofs that tenants cannot reach each other.",
@@ -241,6 +243,29 @@ func tableOf(c *Config) []key {
 		},
 
 		{
+			name: "mail.from", def: "",
+			usage: "sender of all mails; empty: no-reply at server.base_domain",
+			why: "For example Acme <no-reply@example.com>. Needed with mail.smtp_url, because servers refuse senders that are not theirs. The\n" +
+				"part after the @ is that of every Message-ID, too. The same for every process.",
+			setting: sender(&c.Mail.From),
+		},
+		{
+			name: "mail.smtp_url", def: "",
+			usage: "mail server that takes the mails, with user and password",
+			why: "smtps://user:password@smtp.example.com:465 is encrypted from the first byte. smtp://user:password@smtp.example.com:587 wants\n" +
+				"STARTTLS; ?tls=opportunistic takes it if it is offered, ?tls=none does without, and then no password may be given unless the\n" +
+				"server is on this machine. Reserved characters of user and password are percent-encoded. There is no flag for it.",
+			setting: smtpURL(&c.Mail.SMTPURL),
+		},
+		{
+			name: "mail.dir", def: "",
+			usage: "directory into which mails are written as files, in place of mail.smtp_url",
+			why: "For development: nobody sends them on. `up` uses mail in data_dir if neither is set, and shows what is there at /mailbox of\n" +
+				"server.admin_addr; `work` wants one of the two.",
+			setting: text(&c.Mail.Dir, "directory"),
+		},
+
+		{
 			name: "tenants.slug_quarantine", def: "720h",
 			usage:   "how long the subdomain of a deleted tenant stays unused",
 			why:     "Old links and clients that still know the name must not reach a stranger's tenant.",
@@ -346,6 +371,16 @@ func (c Config) conflicts(bad map[string]bool) []Problem {
 			[]string{"database.acquire_timeout", "server.request_timeout"},
 			c.Database.AcquireTimeout >= s.RequestTimeout,
 			"must be shorter than server.request_timeout (" + showDuration(s.RequestTimeout) + ")",
+		},
+		{
+			[]string{"mail.smtp_url", "mail.dir"},
+			c.Mail.SMTPURL.IsSet() && c.Mail.Dir != "",
+			"must not be set together with mail.dir: a mail goes one way",
+		},
+		{
+			[]string{"mail.from", "mail.smtp_url"},
+			c.Mail.SMTPURL.IsSet() && c.Mail.From == (netmail.Address{}),
+			"must be set with mail.smtp_url: give the address that your mail server sends for",
 		},
 	} {
 		anyBad := false

@@ -25,8 +25,10 @@ func TestSecretsDoNotLeak(t *testing.T) {
 	cfg, sources, err := load(t, layers{env: []string{
 		"ROWHOUSE_DATABASE_URL=postgres://owner:" + password + "@db.example/rowhouse?sslmode=require&sslpassword=" + password,
 		"ROWHOUSE_DATABASE_LOGIN_SECRET=" + login,
+		"ROWHOUSE_MAIL_FROM=a@b.example", "ROWHOUSE_MAIL_SMTP_URL=smtp://house:" + password + "@smtp.example",
 	}})
 	require.NoError(t, err)
+	require.Equal(t, password, cfg.Mail.SMTPURL.Password.Reveal())
 	require.Equal(t, login, cfg.Database.LoginSecret.Reveal())
 	require.Contains(t, cfg.Database.URL.Reveal(), password)
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/rowhousehq/rowhouse/pkg/mail"
 )
 
 // Check is one thing that must be well for this process to serve.
@@ -28,6 +30,8 @@ type AdminConfig struct {
 	Checks []Check
 	// Metrics answers /metrics. Required.
 	Metrics http.Handler
+	// Mailbox, if set, is shown at /mailbox, to whoever asks: for `rowhouse up` alone.
+	Mailbox *mail.Files
 	// Draining, if set, makes readiness fail while it gives true.
 	Draining func() bool
 	// Log is told why a check fails, when its outcome changes. Required.
@@ -43,6 +47,7 @@ type AdminConfig struct {
 //	/healthz  200 while the process runs: a reason to restart it if not
 //	/readyz   200 or 503 with each check by name: a reason to send it requests or not
 //	/metrics  for Prometheus
+//	/mailbox  the mails that were written into files, if there is a mailbox
 //
 // However often /readyz is asked, the checks run at most once per CacheFor, one run at a time.
 func Admin(cfg AdminConfig) (http.Handler, error) {
@@ -73,6 +78,11 @@ func Admin(cfg AdminConfig) (http.Handler, error) {
 	})
 	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", cfg.Metrics)
+	if cfg.Mailbox != nil {
+		if err := addMailbox(mux, cfg.Mailbox, cfg.Log); err != nil {
+			return nil, err
+		}
+	}
 	return mux, nil
 }
 

@@ -58,6 +58,9 @@ type Metrics struct {
 	jobs            *prometheus.CounterVec
 	jobDuration     *prometheus.HistogramVec
 	jobWait         *prometheus.HistogramVec
+	mailsSent       prometheus.Counter
+	mailsRetried    prometheus.Counter
+	mailsFailed     prometheus.Counter
 	catalogTenants  prometheus.Gauge
 	catalogSynced   prometheus.Gauge
 	catalogOK       prometheus.Counter
@@ -81,6 +84,10 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 		Namespace: namespace, Subsystem: "catalog", Name: "refreshes_total",
 		Help: "Refreshes of this process's copy of the catalog, by outcome: ok or failed.",
 	}, []string{"outcome"})
+	mails := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "mails_total",
+		Help: "Deliveries of mails, by result: sent, retried (will be tried again) or failed (given up).",
+	}, []string{"result"})
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		pools:    newPoolCollector(),
@@ -110,6 +117,9 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 			Help:    "Time from when a job was due to when its work began, by kind.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}, []string{"kind"}),
+		mailsSent:    mails.WithLabelValues("sent"),
+		mailsRetried: mails.WithLabelValues("retried"),
+		mailsFailed:  mails.WithLabelValues("failed"),
 		catalogTenants: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: "catalog", Name: "tenants", Help: "Tenants in this process's copy of the catalog.",
 		}),
@@ -126,7 +136,7 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
+		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
 	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("telemetry: register metrics: %w", err)
@@ -164,6 +174,15 @@ func (m *Metrics) ObserveJob(kind, outcome string, wait, elapsed time.Duration) 
 	// The two ends of a wait are told by the clocks of two machines.
 	m.jobWait.WithLabelValues(kind).Observe(max(wait, 0).Seconds())
 }
+
+// MailSent records that a mail server has taken a mail.
+func (m *Metrics) MailSent() { m.mailsSent.Inc() }
+
+// MailRetried records that a mail could not be delivered and will be tried again.
+func (m *Metrics) MailRetried() { m.mailsRetried.Inc() }
+
+// MailFailed records that a mail was given up.
+func (m *Metrics) MailFailed() { m.mailsFailed.Inc() }
 
 // CatalogRefreshed records that the copy of the catalog is fresh and how many tenants it holds.
 func (m *Metrics) CatalogRefreshed(tenants int) {

@@ -52,6 +52,9 @@ func fill(t *testing.T, m *telemetry.Metrics) {
 	m.CatalogRefreshed(7)
 	m.CatalogRefreshed(8)
 	m.CatalogRefreshFailed()
+	m.MailSent()
+	m.MailSent()
+	m.MailRetried()
 	require.NoError(t, m.RegisterPool("control", func() telemetry.PoolStat {
 		return telemetry.PoolStat{Acquired: 3, Idle: 1, Total: 5, Max: 8, Waits: 9, WaitTime: 1500 * time.Millisecond, Opened: 7}
 	}))
@@ -75,6 +78,11 @@ rowhouse_tenant_resolutions_total{outcome="unknown"} 1
 # TYPE rowhouse_jobs_worked_total counter
 rowhouse_jobs_worked_total{kind="activity",outcome="completed"} 1
 rowhouse_jobs_worked_total{kind="activity",outcome="failed"} 1
+# HELP rowhouse_mails_total Deliveries of mails, by result: sent, retried (will be tried again) or failed (given up).
+# TYPE rowhouse_mails_total counter
+rowhouse_mails_total{result="failed"} 0
+rowhouse_mails_total{result="retried"} 1
+rowhouse_mails_total{result="sent"} 2
 # HELP rowhouse_catalog_tenants Tenants in this process's copy of the catalog.
 # TYPE rowhouse_catalog_tenants gauge
 rowhouse_catalog_tenants 8
@@ -98,7 +106,8 @@ rowhouse_db_pool_wait_seconds_total{pool="cell_01"} 0
 rowhouse_db_pool_wait_seconds_total{pool="cell_02"} 0
 rowhouse_db_pool_wait_seconds_total{pool="control"} 1.5
 `),
-		"rowhouse_tenant_resolutions_total", "rowhouse_jobs_worked_total", "rowhouse_catalog_tenants", "rowhouse_catalog_refreshes_total",
+		"rowhouse_tenant_resolutions_total", "rowhouse_jobs_worked_total", "rowhouse_mails_total", "rowhouse_catalog_tenants",
+		"rowhouse_catalog_refreshes_total",
 		"rowhouse_db_pool_acquired_connections", "rowhouse_db_pool_max_connections", "rowhouse_db_pool_wait_seconds_total"))
 
 	text := scrape(t, url)

@@ -33,8 +33,8 @@ func (c CreateTenant) Check() error {
 
 func (c CreateTenant) tenant() NewTenant { return NewTenant{Slug: c.Slug, Name: c.Name, Tier: c.Tier} }
 
-// CreateByJob does the work of the job, by [Manager.Create]: running it again finishes what a crash left, and makes nothing twice. What no other attempt
-// would mend, such as a slug that is taken, ends the job.
+// CreateByJob does the work of the job, by [Manager.Create]: running it again finishes what a crash left, and makes nothing twice. What
+// no other attempt would mend, such as a slug that is taken, ends the job.
 func (m *Manager) CreateByJob(ctx context.Context, args CreateTenant) error {
 	_, _, err := m.Create(ctx, args.tenant())
 	switch apperr.CodeOf(err) {

@@ -63,7 +63,7 @@ type RunOptions struct {
 	// Workers is how many tenants are migrated at once. Default 4.
 	Workers int `json:"workers"`
 	// Batch is how many tenants at most share a transaction where their migrations allow it: fewer, so that it takes no more than 50 ms, as
-	// far as that can be told from the tenants before. Default 25; 1 with Down.
+	// far as that can be told from the tenants before. Requests to all of them wait until it ends. Default 1.
 	Batch int `json:"batch"`
 	// LockTries is how many times a tenant is tried whose tables are locked. Default 5.
 	LockTries int `json:"lock_tries"`
@@ -82,10 +82,7 @@ func (o RunOptions) complete(newest int64) (RunOptions, error) {
 		o.Workers = 4
 	}
 	if o.Batch == 0 {
-		o.Batch = 25
-		if o.Down {
-			o.Batch = 1
-		}
+		o.Batch = 1
 	}
 	if o.LockTries == 0 {
 		o.LockTries = 5
