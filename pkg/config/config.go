@@ -26,6 +26,7 @@ type Config struct {
 	Server       Server
 	Database     Database
 	Jobs         Jobs
+	Webhooks     Webhooks
 	Tenants      Tenants
 	Provisioning Provisioning
 	Isolation    Isolation
@@ -68,6 +69,14 @@ type Jobs struct {
 	Workers         int
 	PollInterval    time.Duration
 	ShutdownTimeout time.Duration
+}
+
+// Webhooks is the section "webhooks": what customers' own systems are told.
+type Webhooks struct {
+	AllowHTTP    bool
+	AllowPrivate bool
+	DisableAfter time.Duration
+	Keep         time.Duration
 }
 
 // Tenants is the section "tenants": rules that hold for every tenant.

@@ -34,6 +34,20 @@ func (h *handler) routes(e *echo.Echo) error {
 	activity := resource{api, "Activity"}
 	huma.Register(api, activity.op(list, pathActivity, "list", "List what happened"), inTenant(h.listActivity))
 
+	webhooks := resource{api, "Webhooks"}
+	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks"), inTenant(h.listWebhooks))
+	huma.Register(api, webhooks.op(create, pathWebhooks, "create", "Create a webhook and show its secret"), inTenant(h.createWebhook))
+	huma.Register(api, webhooks.op(get, pathWebhooks+byID, "get", "Get a webhook"), inTenant(h.getWebhook))
+	huma.Register(api, webhooks.op(patch, pathWebhooks+byID, "patch", "Change a webhook"), inTenant(h.patchWebhook))
+	huma.Register(api, webhooks.op(remove, pathWebhooks+byID, "delete", "Delete a webhook with its deliveries"), inTenant(h.deleteWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/rotate", "rotate", "Give a webhook a new secret and show it"), inTenant(h.rotateWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/enable", "enable", "Enable a webhook again"), inTenant(h.enableWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/test", "test", "Send a webhook.test event"), inTenant(h.testWebhook))
+
+	deliveries := resource{api, "Deliveries"}
+	huma.Register(api, deliveries.op(list, pathDeliveries, "list", "List what became of events at a webhook"), inTenant(h.listDeliveries))
+	huma.Register(api, deliveries.action(pathRedeliver, "redeliver", "Send an event to a webhook again"), inTenant(h.redeliver))
+
 	docs, err := newDocs(api)
 	if err != nil {
 		return err

@@ -39,6 +39,16 @@ const (
 	JobInterrupted = "interrupted"
 )
 
+// What became of an attempt to deliver a webhook, for [Metrics.WebhookDelivered].
+const (
+	// WebhookSucceeded: the receiver took it.
+	WebhookSucceeded = "succeeded"
+	// WebhookFailed: it will be tried again.
+	WebhookFailed = "failed"
+	// WebhookGivenUp: it failed and will not be tried again.
+	WebhookGivenUp = "given_up"
+)
+
 // MetricsConfig says what program this is.
 type MetricsConfig struct {
 	// Version is the program's version. Default "dev".
@@ -58,6 +68,7 @@ type Metrics struct {
 	jobs            *prometheus.CounterVec
 	jobDuration     *prometheus.HistogramVec
 	jobWait         *prometheus.HistogramVec
+	webhooks        *prometheus.CounterVec
 	catalogTenants  prometheus.Gauge
 	catalogSynced   prometheus.Gauge
 	catalogOK       prometheus.Counter
@@ -110,6 +121,10 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 			Help:    "Time from when a job was due to when its work began, by kind.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
 		}, []string{"kind"}),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "webhook", Name: "deliveries_total",
+			Help: "Attempts to deliver a webhook, by result: succeeded, failed (to be tried again) or given_up.",
+		}, []string{"result"}),
 		catalogTenants: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: "catalog", Name: "tenants", Help: "Tenants in this process's copy of the catalog.",
 		}),
@@ -124,9 +139,12 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	for _, outcome := range []string{TenantFound, TenantUnknown, TenantSuspended, TenantUnavailable} {
 		m.resolutions.WithLabelValues(outcome)
 	}
+	for _, result := range []string{WebhookSucceeded, WebhookFailed, WebhookGivenUp} {
+		m.webhooks.WithLabelValues(result)
+	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
+		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, m.webhooks, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
 	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("telemetry: register metrics: %w", err)
@@ -164,6 +182,9 @@ func (m *Metrics) ObserveJob(kind, outcome string, wait, elapsed time.Duration) 
 	// The two ends of a wait are told by the clocks of two machines.
 	m.jobWait.WithLabelValues(kind).Observe(max(wait, 0).Seconds())
 }
+
+// WebhookDelivered records what became of an attempt to deliver a webhook. The result is one of the constants of this package.
+func (m *Metrics) WebhookDelivered(result string) { m.webhooks.WithLabelValues(result).Inc() }
 
 // CatalogRefreshed records that the copy of the catalog is fresh and how many tenants it holds.
 func (m *Metrics) CatalogRefreshed(tenants int) {
