@@ -113,8 +113,8 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "FieldProblem", "ListOfActivity", "ListOfProject", "ListOfTask", "NewProject", "NewTask", "Problem",
-		"Project", "ProjectPatch", "Task", "TaskPatch",
+		"Activity", "ActivityData", "Delivery", "FieldProblem", "ListOfActivity", "ListOfDelivery", "ListOfProject", "ListOfTask",
+		"ListOfWebhook", "NewProject", "NewTask", "NewWebhook", "Problem", "Project", "ProjectPatch", "Task", "TaskPatch", "Webhook", "WebhookPatch",
 	}, names)
 	require.Equal(t, []any{"string", "null"}, property(doc.Components.Schemas["TaskPatch"], "due_on")["type"])
 	require.Equal(t, "date", property(doc.Components.Schemas["TaskPatch"], "due_on")["format"])
@@ -167,10 +167,12 @@ func TestOpenAPI(t *testing.T) {
 					require.NotEmpty(t, shown.Example[field], "%s %s: %s", where, status, field)
 				}
 			}
-			require.Equal(t, method == "post" || method == "patch", op.RequestBody != nil, where)
+			action := method == "post" && strings.Contains(path, "{id}")
+			require.Equal(t, method == "post" && !action || method == "patch", op.RequestBody != nil, where)
+			require.Equal(t, op.RequestBody != nil, op.Responses["400"].Description != "", where)
 
 			// Without a key each of them is there and closed; with one, the router finds a handler.
-			address := strings.ReplaceAll(path, "{id}", uuid.NewString())
+			address := strings.NewReplacer("{id}", uuid.NewString(), "{event_id}", uuid.NewString()).Replace(path)
 			verb := strings.ToUpper(method)
 			closed := e.refused(e.do(call{method: verb, path: address}), 401)
 			require.Equal(t, op.Responses["401"].Content["application/problem+json"].Example["detail"], closed.Detail)
@@ -187,7 +189,7 @@ func TestOpenAPI(t *testing.T) {
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}
 	}
-	require.Equal(t, 11, operations)
+	require.Equal(t, 21, operations)
 
 	activity := doc.Paths["/api/v1/activity"]["get"]
 	require.Equal(t, "list-activity", activity.OperationID)

@@ -149,8 +149,7 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. What else such a path has, its feature checks.
 		op.SkipValidateParams = true
 		statuses = append(statuses, http.StatusNotFound)
-	}
-	if !strings.HasSuffix(path, "}") {
+	} else {
 		// A misspelt filter must not list everything.
 		op.RejectUnknownQueryParameters = true
 	}
