@@ -178,7 +178,9 @@ func TestWebhooks_TaskAsShown(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
 	in := e.newProject("acme.localhost", e.acmeKey, "Office")
-	a := e.do(call{method: "POST", path: "/api/v1/tasks", key: e.acmeKey, body: object{"project_id": in.ID, "title": "Boxes", "due_on": "2026-12-01"}})
+	a := e.do(call{method: "POST", path: "/api/v1/tasks", key: e.acmeKey, body: object{
+		"project_id": in.ID, "title": "Boxes", "due_on": "2026-12-01",
+	}})
 	require.Equal(t, 201, a.status)
 	var made task
 	a.into(t, &made)

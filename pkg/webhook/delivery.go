@@ -159,7 +159,7 @@ func (s *Service) SweepDeliveries(ctx context.Context, scope tenantschema.Scope,
 // firstID gives the least UUIDv7 of that moment.
 func firstID(t time.Time) (id uuid.UUID) {
 	var milliseconds [8]byte
-	binary.BigEndian.PutUint64(milliseconds[:], uint64(max(t.UnixMilli(), 0))) //nolint:gosec // Not negative.
+	binary.BigEndian.PutUint64(milliseconds[:], uint64(max(t.UnixMilli(), 0)))
 	copy(id[:6], milliseconds[2:])
 	return id
 }

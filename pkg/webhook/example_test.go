@@ -51,7 +51,7 @@ func (h Hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func Example() {
 	hook, err := standardwebhooks.NewWebhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
-		fmt.Println(err) //nolint:forbidigo // The output is the test.
+		fmt.Println(err)
 		return
 	}
 	seen := map[string]bool{}
@@ -63,7 +63,7 @@ func Example() {
 			return before
 		},
 		todo: func(kind string, data json.RawMessage) error {
-			fmt.Println(kind, string(data)) //nolint:forbidigo // The output is the test.
+			fmt.Println(kind, string(data))
 			return nil
 		},
 	}
@@ -77,7 +77,7 @@ func Example() {
 		r.Header.Set("Webhook-Signature", signed)
 		w := httptest.NewRecorder()
 		hooks.ServeHTTP(w, r)
-		fmt.Println(w.Code) //nolint:forbidigo // The output is the test.
+		fmt.Println(w.Code)
 	}
 	// Output:
 	// task.created {"task":{}}
