@@ -24,6 +24,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -127,18 +128,19 @@ func (o *owner) openEngine(ctx context.Context, cfg config.Config) (*tenantschem
 
 // platform is what a process that serves or works is made of. It holds no owner's credentials.
 type platform struct {
-	cfg     config.Config
-	log     *zap.Logger
-	metrics *telemetry.Metrics
-	control *pgxpool.Pool
-	engine  *tenantschema.DB
-	catalog *tenancy.Catalog
-	product *workspace.Service
-	keys    *identity.Service
-	mails   *mail.Service
-	mailbox *mail.Files // shown on the admin address: only in `up`
-	jobs    *jobqueue.Client
-	works   bool // whether it works jobs, or only enqueues them
+	cfg      config.Config
+	log      *zap.Logger
+	metrics  *telemetry.Metrics
+	control  *pgxpool.Pool
+	engine   *tenantschema.DB
+	catalog  *tenancy.Catalog
+	product  *workspace.Service
+	webhooks *webhook.Service
+	keys     *identity.Service
+	mails    *mail.Service
+	mailbox  *mail.Files // shown on the admin address: only in `up`
+	jobs     *jobqueue.Client
+	works    bool // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.
@@ -257,6 +259,7 @@ func (p *platform) openJobs() (err error) {
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args mail.Delivery) error {
 			return p.mails.Deliver(ctx, scope, args)
 		})
+		p.handleWebhooks(workers)
 	}
 	if p.jobs, err = jobqueue.New(jobs); err != nil {
 		return err
@@ -264,7 +267,10 @@ func (p *platform) openJobs() (err error) {
 	if err = p.openMail(); err != nil {
 		return err
 	}
-	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs})
+	if p.webhooks, err = newWebhooks(p.cfg.Webhooks, p.jobs, p.metrics, p.log); err != nil {
+		return err
+	}
+	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs, Events: published{p.webhooks}})
 	return err
 }
 
@@ -314,8 +320,8 @@ func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) http
 func (p *platform) publicServer() (*httpapi.Server, error) {
 	s := p.cfg.Server
 	handler, err := httpapi.New(httpapi.Config{
-		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Log: p.log.Named("http"),
-		Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
+		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Webhooks: p.webhooks,
+		Log: p.log.Named("http"), Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
 		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version,
 	})
 	if err != nil {

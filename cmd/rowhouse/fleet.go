@@ -163,7 +163,7 @@ func (c *cli) fleetMigrate() *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs
 	f.bind(cmd)
 	cmd.Flags().Int64Var(&to, "to", 0, "version to go to; 0 is the newest")
-	cmd.Flags().IntVar(&f.batch, "batch", 0, "tenants that share a transaction at most, where their files allow and it is a short one; 0 is 25")
+	cmd.Flags().IntVar(&f.batch, "batch", 1, "tenants that share a transaction at most, where their files allow and it is a short one")
 	return cmd
 }
 

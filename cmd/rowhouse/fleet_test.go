@@ -3,9 +3,11 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
@@ -225,7 +228,7 @@ func TestFleet_Commands(t *testing.T) {
 	require.Contains(t, h.must("fleet", "down", "acme", "--to", "2", "--yes", "--output", "json"), `"done": 1`)
 	require.Contains(t, h.must("fleet", "plan"), "00003_collaboration.sql")
 	h.must("fleet", "migrate", "acme", "--batch", "10")
-	require.Contains(t, h.must("fleet", "status"), "of "+latest)
+	require.Contains(t, h.must("fleet", "status"), newestVersion(t)+" of "+newestVersion(t))
 
 	// A deployment may start several at once: all of them end well.
 	h.must("tenant", "create", "globex")
@@ -237,5 +240,14 @@ func TestFleet_Commands(t *testing.T) {
 	}
 	group.Wait()
 	require.Equal(t, []int{0, 0, 0}, codes)
-	require.NotContains(t, h.must("fleet", "status"), "2 of 3")
+	require.NotContains(t, h.must("fleet", "status"), "2 of ")
+}
+
+// newestVersion is that of the product's migrations.
+func newestVersion(t *testing.T) string {
+	t.Helper()
+	files, err := fs.Glob(migrations.Tenant(), "*.sql")
+	require.NoError(t, err)
+	version, _, _ := strings.Cut(path.Base(files[len(files)-1]), "_")
+	return strings.TrimLeft(version, "0")
 }

@@ -40,6 +40,7 @@ func (c *cli) upCommand() *cobra.Command {
 
 func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err error) {
 	cfg = withMailbox(cfg)
+	cfg.Webhooks.AllowHTTP, cfg.Webhooks.AllowPrivate = true, true // What listens to them on this machine is being developed, too.
 	// The ports first: a busy one is found before anything is made.
 	public, admin, err := listenBoth(ctx, cfg)
 	if err != nil {

@@ -28,6 +28,7 @@ type Config struct {
 	Database     Database
 	Jobs         Jobs
 	Mail         Mail
+	Webhooks     Webhooks
 	Tenants      Tenants
 	Provisioning Provisioning
 	Isolation    Isolation
@@ -80,6 +81,14 @@ type Mail struct {
 	From    netmail.Address
 	SMTPURL SMTP
 	Dir     string
+}
+
+// Webhooks is the section "webhooks": what customers' own systems are told.
+type Webhooks struct {
+	AllowHTTP    bool
+	AllowPrivate bool
+	DisableAfter time.Duration
+	Keep         time.Duration
 }
 
 // Tenants is the section "tenants": rules that hold for every tenant.

@@ -39,6 +39,7 @@ func sections() map[string]string {
 		"database":     "PostgreSQL, and how much of it this process may use.",
 		"jobs":         "Background jobs: `rowhouse work`, and `rowhouse up`.",
 		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
+		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
 		"isolation":    "Proofs that tenants cannot reach each other.",
@@ -263,6 +264,31 @@ func tableOf(c *Config) []key {
 			why: "For development: nobody sends them on. `up` uses mail in data_dir if neither is set, and shows what is there at /mailbox of\n" +
 				"server.admin_addr; `work` wants one of the two.",
 			setting: text(&c.Mail.Dir, "directory"),
+		},
+		{
+			name: "webhooks.allow_http", def: "false",
+			usage:   "whether webhooks may go to http:// addresses",
+			why:     "They carry customers' data, which anybody on the way could then read. `up` allows it.",
+			setting: boolean(&c.Webhooks.AllowHTTP),
+		},
+		{
+			name: "webhooks.allow_private", def: "false",
+			usage: "whether webhooks may go to private and loopback addresses, and to every port",
+			why: "Customers choose the addresses: with true they reach what this process reaches, metadata services of clouds included. Only for\n" +
+				"installations all of whose customers may. `up` allows it.",
+			setting: boolean(&c.Webhooks.AllowPrivate),
+		},
+		{
+			name: "webhooks.disable_after", def: "120h",
+			usage:   "how long a webhook may fail everything before it is disabled",
+			why:     "Its customer enables it again. Longer than the three days for which one delivery is tried.",
+			setting: duration(&c.Webhooks.DisableAfter, positive),
+		},
+		{
+			name: "webhooks.keep", def: "720h",
+			usage:   "how long deliveries of webhooks are kept, with their payloads",
+			why:     "So long can they be looked at and sent again. At least 120h, since one delivery is tried for three days.",
+			setting: duration(&c.Webhooks.Keep, within(120*time.Hour, 87_600*time.Hour)),
 		},
 
 		{

@@ -99,6 +99,8 @@ func TestBadValues(t *testing.T) {
 		{"DATABASE_ROLE_PREFIX", strings.Repeat("a", 32), prefix},
 		{"DATABASE_MAX_CONNS", "0", "must be between 1 and 10000"},
 		{"DATABASE_MAX_CONNS", "many", "must be a whole number"},
+		{"WEBHOOKS_ALLOW_HTTP", "1", "must be true or false"},
+		{"WEBHOOKS_KEEP", "24h", "must be between 120h and 87600h"},
 		{"DATABASE_CONTROL_CONNS", "1", "must be between 2 and 10000"},
 		{"JOBS_WORKERS", "0", workers},
 		{"JOBS_WORKERS", "2", workers},

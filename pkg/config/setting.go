@@ -91,6 +91,16 @@ func number(p *int, checks ...func(int) error) setting {
 	return value(p, "number", parse, strconv.Itoa, checks...)
 }
 
+func boolean(p *bool) setting {
+	parse := func(raw string) (bool, error) {
+		if raw != "true" && raw != "false" {
+			return false, errors.New("must be true or false")
+		}
+		return raw == "true", nil
+	}
+	return value(p, "true or false", parse, strconv.FormatBool)
+}
+
 func size(p *ByteSize, checks ...func(ByteSize) error) setting {
 	return value(p, "size", ParseByteSize, ByteSize.String, checks...)
 }

@@ -113,8 +113,9 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "FieldProblem", "Import", "ImportError", "ListOfActivity", "ListOfImport", "ListOfProject", "ListOfReport",
-		"ListOfTask", "NewProject", "NewReport", "NewTask", "Problem", "Project", "ProjectPatch", "Report", "ReportRequested", "Task", "TaskPatch",
+		"Activity", "ActivityData", "Delivery", "FieldProblem", "Import", "ImportError", "ListOfActivity", "ListOfDelivery", "ListOfImport",
+		"ListOfProject", "ListOfReport", "ListOfTask", "ListOfWebhook", "NewProject", "NewReport", "NewTask", "NewWebhook", "Problem", "Project",
+		"ProjectPatch", "Report", "ReportRequested", "Task", "TaskPatch", "Webhook", "WebhookPatch",
 	}, names)
 	require.Equal(t, []any{"string", "null"}, property(doc.Components.Schemas["TaskPatch"], "due_on")["type"])
 	require.Equal(t, "date", property(doc.Components.Schemas["TaskPatch"], "due_on")["format"])
@@ -167,10 +168,12 @@ func TestOpenAPI(t *testing.T) {
 					require.NotEmpty(t, shown.Example[field], "%s %s: %s", where, status, field)
 				}
 			}
-			require.Equal(t, method == "post" || method == "patch", op.RequestBody != nil, where)
+			action := method == "post" && strings.Contains(path, "{id}")
+			require.Equal(t, method == "post" && !action || method == "patch", op.RequestBody != nil, where)
+			require.Equal(t, op.RequestBody != nil, op.Responses["400"].Description != "", where)
 
 			// Without a key each of them is there and closed; with one, the router finds a handler.
-			address := strings.ReplaceAll(path, "{id}", uuid.NewString())
+			address := strings.NewReplacer("{id}", uuid.NewString(), "{event_id}", uuid.NewString()).Replace(path)
 			verb := strings.ToUpper(method)
 			closed := e.refused(e.do(call{method: verb, path: address}), 401)
 			require.Equal(t, op.Responses["401"].Content["application/problem+json"].Example["detail"], closed.Detail)
@@ -191,7 +194,7 @@ func TestOpenAPI(t *testing.T) {
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}
 	}
-	require.Equal(t, 19, operations)
+	require.Equal(t, 29, operations)
 
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/csv"]["get"].Responses["200"].Content, "text/csv")
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/html"]["get"].Responses["200"].Content, "text/html")

@@ -286,7 +286,8 @@ func TestNoConnection(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(db.Close)
 		h, err := httpapi.New(httpapi.Config{
-			BaseDomain: "localhost", Catalog: e.street, DB: db, Keys: e.keys, Workspace: e.work, Log: zap.NewNop(), Metrics: e.metrics,
+			BaseDomain: "localhost", Catalog: e.street, DB: db, Keys: e.keys, Workspace: e.work, Webhooks: e.hooks,
+			Log: zap.NewNop(), Metrics: e.metrics,
 		})
 		require.NoError(t, err)
 		ask := func() {
@@ -311,7 +312,8 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
 	good := httpapi.Config{
-		BaseDomain: "example.com", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Log: zap.NewNop(), Metrics: e.metrics,
+		BaseDomain: "example.com", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Webhooks: e.hooks,
+		Log: zap.NewNop(), Metrics: e.metrics,
 	}
 	_, err := httpapi.New(good)
 	require.NoError(t, err)
@@ -323,6 +325,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"no db":           func(c *httpapi.Config) { c.DB = nil },
 		"no keys":         func(c *httpapi.Config) { c.Keys = nil },
 		"no workspace":    func(c *httpapi.Config) { c.Workspace = nil },
+		"no webhooks":     func(c *httpapi.Config) { c.Webhooks = nil },
 		"no log":          func(c *httpapi.Config) { c.Log = nil },
 		"no metrics":      func(c *httpapi.Config) { c.Metrics = nil },
 		"negative body":   func(c *httpapi.Config) { c.MaxBodyBytes = -1 },

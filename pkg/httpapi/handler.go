@@ -14,6 +14,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -26,6 +27,7 @@ type Config struct {
 	DB         *tenantschema.DB
 	Keys       *identity.Service
 	Workspace  *workspace.Service
+	Webhooks   *webhook.Service
 	Log        *zap.Logger
 	Metrics    *telemetry.Metrics
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
@@ -75,8 +77,9 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 func (cfg Config) valid() (Config, error) {
-	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Workspace == nil || cfg.Log == nil || cfg.Metrics == nil {
-		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Workspace, Log and Metrics are required")
+	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Workspace == nil || cfg.Webhooks == nil || cfg.Log == nil ||
+		cfg.Metrics == nil {
+		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Workspace, Webhooks, Log and Metrics are required")
 	}
 	base, ok := normalHost(cfg.BaseDomain)
 	if _, _, err := net.SplitHostPort(cfg.BaseDomain); !ok || err == nil {

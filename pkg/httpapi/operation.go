@@ -64,7 +64,7 @@ func document(api huma.API) ([]byte, error) {
 	closed := map[string]bool{}
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Patch} {
-			if op != nil && op.RequestBody.Content[mimeJSON] != nil {
+			if op != nil && op.RequestBody != nil && op.RequestBody.Content[mimeJSON] != nil {
 				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
 			}
 		}
@@ -107,6 +107,8 @@ func exampleDetail(status int) string {
 		return readOnlyDetail
 	case http.StatusNotFound:
 		return "There is no such project."
+	case http.StatusConflict:
+		return "The webhook is disabled. Enable it first."
 	case http.StatusRequestEntityTooLarge:
 		return tooLargeDetail(1 << 20)
 	case http.StatusUnsupportedMediaType:
@@ -146,8 +148,7 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(path, "{id}") {
-		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. Such a path has no other parameter but those of a
-		// page, which the feature checks.
+		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. What else such a path has, its feature checks.
 		op.SkipValidateParams = true
 		statuses = append(statuses, http.StatusNotFound)
 	} else {
@@ -186,6 +187,19 @@ func file(op huma.Operation, contentType string) huma.Operation {
 		Description: "The file.",
 		Content:     map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: huma.TypeString}}},
 	}
+	return op
+}
+
+// action describes an operation that does something to a thing and needs no body.
+func (r resource) action(path, verb, summary string) huma.Operation {
+	op := r.op(http.MethodPost, path, verb, summary)
+	op.DefaultStatus = http.StatusOK
+	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
+		delete(op.Responses, strconv.Itoa(status)) // They are about bodies.
+	}
+	_, title := kindOf(http.StatusConflict)
+	schema := r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	op.Responses[strconv.Itoa(http.StatusConflict)] = problemResponse(title, http.StatusConflict, schema)
 	return op
 }
 

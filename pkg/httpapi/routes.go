@@ -46,6 +46,19 @@ func (h *handler) routes(e *echo.Echo) error {
 	huma.Register(api, imports.op(list, imported, "list", "List the imports into a project"), inTenant(h.listImports))
 	huma.Register(api, accepted(takingCSV(imports.op(create, imported, "create", "Import tasks from a CSV file"))), inTenant(h.createImport))
 	huma.Register(api, imports.op(get, pathImports+byID, "get", "Get an import and how far it is"), inTenant(h.getImport))
+	webhooks := resource{api, "Webhooks"}
+	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks"), inTenant(h.listWebhooks))
+	huma.Register(api, webhooks.op(create, pathWebhooks, "create", "Create a webhook and show its secret"), inTenant(h.createWebhook))
+	huma.Register(api, webhooks.op(get, pathWebhooks+byID, "get", "Get a webhook"), inTenant(h.getWebhook))
+	huma.Register(api, webhooks.op(patch, pathWebhooks+byID, "patch", "Change a webhook"), inTenant(h.patchWebhook))
+	huma.Register(api, webhooks.op(remove, pathWebhooks+byID, "delete", "Delete a webhook with its deliveries"), inTenant(h.deleteWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/rotate", "rotate", "Give a webhook a new secret and show it"), inTenant(h.rotateWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/enable", "enable", "Enable a webhook again"), inTenant(h.enableWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/test", "test", "Send a webhook.test event"), inTenant(h.testWebhook))
+
+	deliveries := resource{api, "Deliveries"}
+	huma.Register(api, deliveries.op(list, pathDeliveries, "list", "List what became of events at a webhook"), inTenant(h.listDeliveries))
+	huma.Register(api, deliveries.action(pathRedeliver, "redeliver", "Send an event to a webhook again"), inTenant(h.redeliver))
 
 	docs, err := newDocs(api)
 	if err != nil {

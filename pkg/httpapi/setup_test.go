@@ -22,6 +22,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -60,6 +61,13 @@ func (j *jobs) Enqueue(_ context.Context, _ *tenantschema.Tx, args job.Args, _ j
 	return job.Receipt{}, nil
 }
 
+func (j *jobs) EnqueueMany(_ context.Context, _ *tenantschema.Tx, args []job.Args, _ job.Opts) ([]job.Receipt, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.args = append(j.args, args...)
+	return make([]job.Receipt, len(args)), nil
+}
+
 // edge is the public handler behind a real listener, on a real database with two tenants.
 type edge struct {
 	t       testing.TB
@@ -72,6 +80,7 @@ type edge struct {
 	jobs    *jobs
 	keys    *identity.Service
 	work    *workspace.Service
+	hooks   *webhook.Service
 	engine  *tenantschema.DB
 	// acme and globex are two customers, each with a key that may write.
 	acme, globex       tenancy.Tenant
@@ -94,10 +103,12 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	require.NoError(tb, err)
 	e.work, err = workspace.New(workspace.Config{Jobs: e.jobs})
 	require.NoError(tb, err)
+	e.hooks, err = webhook.New(webhook.Config{Jobs: e.jobs, Kinds: workspace.EventKinds()})
+	require.NoError(tb, err)
 	core, logs := observer.New(zap.DebugLevel)
 	e.logs = logs
 	cfg := httpapi.Config{
-		BaseDomain: "localhost", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Log: zap.New(core), Metrics: e.metrics,
+		BaseDomain: "localhost", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Webhooks: e.hooks, Log: zap.New(core), Metrics: e.metrics,
 		MaxBodyBytes: 64 << 10, Versions: tenantschema.Versions{Min: 1},
 	}
 	if change != nil {

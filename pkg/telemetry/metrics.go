@@ -39,6 +39,16 @@ const (
 	JobInterrupted = "interrupted"
 )
 
+// What became of an attempt to deliver a webhook, for [Metrics.WebhookDelivered].
+const (
+	// WebhookSucceeded: the receiver took it.
+	WebhookSucceeded = "succeeded"
+	// WebhookFailed: it will be tried again.
+	WebhookFailed = "failed"
+	// WebhookGivenUp: it failed and will not be tried again.
+	WebhookGivenUp = "given_up"
+)
+
 // MetricsConfig says what program this is.
 type MetricsConfig struct {
 	// Version is the program's version. Default "dev".
@@ -61,6 +71,7 @@ type Metrics struct {
 	mailsSent       prometheus.Counter
 	mailsRetried    prometheus.Counter
 	mailsFailed     prometheus.Counter
+	webhooks        *prometheus.CounterVec
 	catalogTenants  prometheus.Gauge
 	catalogSynced   prometheus.Gauge
 	catalogOK       prometheus.Counter
@@ -120,6 +131,10 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 		mailsSent:    mails.WithLabelValues("sent"),
 		mailsRetried: mails.WithLabelValues("retried"),
 		mailsFailed:  mails.WithLabelValues("failed"),
+		webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "webhook", Name: "deliveries_total",
+			Help: "Attempts to deliver a webhook, by result: succeeded, failed (to be tried again) or given_up.",
+		}, []string{"result"}),
 		catalogTenants: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: "catalog", Name: "tenants", Help: "Tenants in this process's copy of the catalog.",
 		}),
@@ -134,9 +149,12 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	for _, outcome := range []string{TenantFound, TenantUnknown, TenantSuspended, TenantUnavailable} {
 		m.resolutions.WithLabelValues(outcome)
 	}
+	for _, result := range []string{WebhookSucceeded, WebhookFailed, WebhookGivenUp} {
+		m.webhooks.WithLabelValues(result)
+	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
+		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
 	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("telemetry: register metrics: %w", err)
@@ -183,6 +201,9 @@ func (m *Metrics) MailRetried() { m.mailsRetried.Inc() }
 
 // MailFailed records that a mail was given up.
 func (m *Metrics) MailFailed() { m.mailsFailed.Inc() }
+
+// WebhookDelivered records what became of an attempt to deliver a webhook. The result is one of the constants of this package.
+func (m *Metrics) WebhookDelivered(result string) { m.webhooks.WithLabelValues(result).Inc() }
 
 // CatalogRefreshed records that the copy of the catalog is fresh and how many tenants it holds.
 func (m *Metrics) CatalogRefreshed(tenants int) {

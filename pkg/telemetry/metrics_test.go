@@ -49,6 +49,7 @@ func fill(t *testing.T, m *telemetry.Metrics) {
 	m.TenantResolved(telemetry.TenantUnknown)
 	m.ObserveJob("activity", telemetry.JobCompleted, 4*time.Millisecond, 20*time.Millisecond)
 	m.ObserveJob("activity", telemetry.JobFailed, -time.Second, 20*time.Millisecond)
+	m.WebhookDelivered(telemetry.WebhookSucceeded)
 	m.CatalogRefreshed(7)
 	m.CatalogRefreshed(8)
 	m.CatalogRefreshFailed()
@@ -83,6 +84,11 @@ rowhouse_jobs_worked_total{kind="activity",outcome="failed"} 1
 rowhouse_mails_total{result="failed"} 0
 rowhouse_mails_total{result="retried"} 1
 rowhouse_mails_total{result="sent"} 2
+# HELP rowhouse_webhook_deliveries_total Attempts to deliver a webhook, by result: succeeded, failed (to be tried again) or given_up.
+# TYPE rowhouse_webhook_deliveries_total counter
+rowhouse_webhook_deliveries_total{result="failed"} 0
+rowhouse_webhook_deliveries_total{result="given_up"} 0
+rowhouse_webhook_deliveries_total{result="succeeded"} 1
 # HELP rowhouse_catalog_tenants Tenants in this process's copy of the catalog.
 # TYPE rowhouse_catalog_tenants gauge
 rowhouse_catalog_tenants 8

@@ -29,6 +29,11 @@ const (
 	subjectImport = "import"
 )
 
+// EventKinds lists those that are published: the others stand for many tasks at once, and are for the feed alone.
+func EventKinds() []string {
+	return []string{EventTaskCreated, EventTaskStatusChanged, EventTaskDeleted}
+}
+
 // ActivityRecorded is the job that writes one event into the feed. It waits in the queue's tables, outside the tenant's schema, and so
 // holds ids and no text of the tenant's.
 type ActivityRecorded struct {
@@ -51,6 +56,25 @@ type ActivityRecorded struct {
 
 // Kind names the job.
 func (ActivityRecorded) Kind() string { return "workspace.activity" }
+
+// Event is what [Events] are given.
+type Event struct {
+	// ID is the UUIDv7 by which the feed knows it, too.
+	ID   uuid.UUID
+	Kind string
+	At   time.Time
+	// Data is a [TaskEvent], which marshals as JSON for the customer's eyes.
+	Data any
+}
+
+// TaskEvent is what there is to say of an event of a task.
+type TaskEvent struct {
+	// Task is as the API shows it, after what happened; of a deleted one it is the last that there was.
+	Task Task `json:"task"`
+	// From and To are the statuses of an [EventTaskStatusChanged].
+	From Status `json:"from,omitempty"`
+	To   Status `json:"to,omitempty"`
+}
 
 // Activity is an entry of the feed. It stays when what it tells of is deleted.
 type Activity struct {
@@ -79,15 +103,28 @@ type ActivityFilter struct {
 	SubjectID *uuid.UUID
 }
 
-// tell enqueues the job that writes event into the feed. The event gets its id here, in the transaction that makes it true.
-func (s *Service) tell(ctx context.Context, tx *tenantschema.Tx, event ActivityRecorded) error {
+// tell enqueues the job that writes what happened to task into the feed, and publishes it with the task as it is now. The event gets its id
+// here, in the transaction that makes it true.
+func (s *Service) tell(ctx context.Context, tx *tenantschema.Tx, event ActivityRecorded, task Task) error {
+	event.ProjectID, event.TaskID = task.ProjectID, task.ID
+	id, err := s.record(ctx, tx, event)
+	if err != nil || s.events == nil {
+		return err
+	}
+	return s.events.Publish(ctx, tx, Event{
+		ID: id, Kind: event.Event, At: event.At, Data: TaskEvent{Task: task, From: event.From, To: event.To},
+	})
+}
+
+// record enqueues the job that writes event into the feed, and gives the id that it has there.
+func (s *Service) record(ctx context.Context, tx *tenantschema.Tx, event ActivityRecorded) (uuid.UUID, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return err
+		return id, err
 	}
 	event.EventID = id
 	_, err = s.jobs.Enqueue(ctx, tx, event, job.Opts{})
-	return err
+	return id, err
 }
 
 // RecordActivity does the work of the job: it writes the event into the feed, unless it is there already.

@@ -156,7 +156,8 @@ RETURNING project_id, created_count, failed_count`
 	if err != nil {
 		return err
 	}
-	return s.tell(ctx, tx, event)
+	_, err = s.record(ctx, tx, event)
+	return err
 }
 
 // giveUpImport ends an import that cannot go on.

@@ -27,10 +27,17 @@ type Jobs interface {
 	Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args, opts job.Opts) (job.Receipt, error)
 }
 
+// Events tells the world of what happened, as part of the transaction that made it so.
+type Events interface {
+	Publish(ctx context.Context, tx *tenantschema.Tx, e Event) error
+}
+
 // Config is what a [Service] needs.
 type Config struct {
 	// Jobs is where follow-up work goes. Required.
 	Jobs Jobs
+	// Events, if set, is given each event of [EventKinds].
+	Events Events
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
 }
@@ -38,8 +45,9 @@ type Config struct {
 // Service is the product's use cases. It holds no connection and no tenant: each call is given its scope. All methods are safe for
 // concurrent use.
 type Service struct {
-	jobs  Jobs
-	clock func() time.Time
+	jobs   Jobs
+	events Events
+	clock  func() time.Time
 }
 
 // New validates cfg and makes a Service.
@@ -50,7 +58,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{jobs: cfg.Jobs, clock: cfg.Clock}, nil
+	return &Service{jobs: cfg.Jobs, events: cfg.Events, clock: cfg.Clock}, nil
 }
 
 // now gives the time in the precision that PostgreSQL keeps, so that what is returned is what is stored.

@@ -51,12 +51,12 @@ type Task struct {
 	Description string     `json:"description"`
 	Status      Status     `json:"status"`
 	Priority    int        `json:"priority"`
-	AssigneeID  *uuid.UUID `json:"assignee_id,omitempty"`
-	DueOn       *Date      `json:"due_on,omitempty"`
+	AssigneeID  *uuid.UUID `json:"assignee_id"`
+	DueOn       *Date      `json:"due_on"`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 	// CompletedAt is when it became done; nil in every other status.
-	CompletedAt *time.Time `json:"completed_at,omitempty"`
+	CompletedAt *time.Time `json:"completed_at"`
 }
 
 // TaskFilter chooses tasks: those that fit all of its fields. The zero filter chooses all.

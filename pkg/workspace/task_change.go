@@ -57,7 +57,7 @@ func (s *Service) CreateTask(ctx context.Context, scope tenantschema.Scope, in N
 		if task, err = insertTask(ctx, tx, task); err != nil {
 			return err
 		}
-		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskCreated, ProjectID: task.ProjectID, TaskID: task.ID, At: task.CreatedAt})
+		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskCreated, At: task.CreatedAt}, task)
 	})
 	if err != nil {
 		return Task{}, failed("create task", err)
@@ -84,9 +84,7 @@ func (s *Service) PatchTask(ctx context.Context, scope tenantschema.Scope, id uu
 		if task, err = updateTask(ctx, tx, task); err != nil || task.Status == before.Status {
 			return err
 		}
-		return s.tell(ctx, tx, ActivityRecorded{
-			Event: EventTaskStatusChanged, ProjectID: task.ProjectID, TaskID: id, From: before.Status, To: task.Status, At: now,
-		})
+		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskStatusChanged, From: before.Status, To: task.Status, At: now}, task)
 	})
 	if err != nil {
 		return Task{}, failedOn("patch task", "task", id, err)
@@ -98,12 +96,12 @@ func (s *Service) PatchTask(ctx context.Context, scope tenantschema.Scope, id uu
 // apperr.NotFound if there is none with that id.
 func (s *Service) DeleteTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
 	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
-		const sql = `DELETE FROM tasks WHERE id = $1 RETURNING project_id`
-		var projectID uuid.UUID
-		if err := tx.QueryRow(ctx, sql, id).Scan(&projectID); err != nil {
+		const sql = `DELETE FROM tasks WHERE id = $1 RETURNING ` + taskColumns
+		task, err := queryTask(ctx, tx, sql, id)
+		if err != nil {
 			return err
 		}
-		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskDeleted, ProjectID: projectID, TaskID: id, At: s.now()})
+		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskDeleted, At: s.now()}, task)
 	})
 	if err != nil {
 		return failedOn("delete task", "task", id, err)
