@@ -68,6 +68,7 @@ type Jobs struct {
 	Workers         int
 	PollInterval    time.Duration
 	ShutdownTimeout time.Duration
+	UIPassword      Secret
 }
 
 // Tenants is the section "tenants": rules that hold for every tenant.

@@ -28,6 +28,9 @@ type AdminConfig struct {
 	Checks []Check
 	// Metrics answers /metrics. Required.
 	Metrics http.Handler
+	// Jobs, if set, answers below /jobs/ whoever has JobsPassword.
+	Jobs         http.Handler
+	JobsPassword string
 	// Draining, if set, makes readiness fail while it gives true.
 	Draining func() bool
 	// Log is told why a check fails, when its outcome changes. Required.
@@ -43,6 +46,7 @@ type AdminConfig struct {
 //	/healthz  200 while the process runs: a reason to restart it if not
 //	/readyz   200 or 503 with each check by name: a reason to send it requests or not
 //	/metrics  for Prometheus
+//	/jobs/    the job queue's pages, for operators who sign in; only if there is a password
 //
 // However often /readyz is asked, the checks run at most once per CacheFor, one run at a time.
 func Admin(cfg AdminConfig) (http.Handler, error) {
@@ -63,6 +67,9 @@ func Admin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.CacheFor == 0 {
 		cfg.CacheFor = time.Second
 	}
+	if cfg.Jobs != nil && cfg.JobsPassword == "" {
+		return nil, errors.New("httpapi: AdminConfig.Jobs needs AdminConfig.JobsPassword")
+	}
 	cfg.Checks = slices.Clone(cfg.Checks)
 	ready := &readiness{cfg: cfg}
 
@@ -73,6 +80,9 @@ func Admin(cfg AdminConfig) (http.Handler, error) {
 	})
 	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", cfg.Metrics)
+	if cfg.Jobs != nil {
+		mux.Handle("/jobs/", forOperators(cfg.JobsPassword, cfg.Jobs))
+	}
 	return mux, nil
 }
 

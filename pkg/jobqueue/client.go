@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -32,10 +33,13 @@ type Tenants interface {
 	Fetch(ctx context.Context, id string) (tenancy.Tenant, error)
 }
 
-// Observer is told of every run of a job.
+// Observer is told of every run of a job, and how the queues stand.
 type Observer interface {
-	// ObserveJob is given the kind, one of the outcomes of this package, how long the job had waited since it was due, and how long it ran.
-	ObserveJob(kind, outcome string, wait, run time.Duration)
+	// ObserveJob is given the kind, the queue, one of the outcomes of this package, how long the job had waited since it was due, and how long
+	// it ran.
+	ObserveJob(kind, queue, outcome string, wait, run time.Duration)
+	// ObserveQueues is told now and then how all queues stand, and which tenants have the most waiting jobs, by id.
+	ObserveQueues(queues map[string]telemetry.JobQueueStat, tenants map[string]int64)
 }
 
 // Config is what a [Client] works with. A client without Workers only enqueues, and needs no other field.
@@ -71,6 +75,8 @@ type Config struct {
 	// RecheckAfter is how long a job waits before it looks again at a tenant that cannot be served, for example because it is suspended.
 	// Default 15 s.
 	RecheckAfter time.Duration
+	// GaugeInterval is how often the jobs are counted, for Metrics and for a warning when jobs wait too long. Default 15 s.
+	GaugeInterval time.Duration
 }
 
 func (cfg *Config) validate() error {
@@ -80,7 +86,8 @@ func (cfg *Config) validate() error {
 	if cfg.Pool == nil || cfg.DB == nil || cfg.Tenants == nil || cfg.Log == nil {
 		return errors.New("jobqueue: Config.Pool, DB, Tenants and Log are required to work jobs")
 	}
-	if cfg.MaxWorkers < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
+	if cfg.MaxWorkers < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 ||
+		cfg.GaugeInterval < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
 	}
 	setDefault(&cfg.MaxWorkers, 16)
@@ -88,6 +95,7 @@ func (cfg *Config) validate() error {
 	setDefault(&cfg.JobTimeout, time.Minute)
 	setDefault(&cfg.RescueAfter, cfg.JobTimeout+time.Minute)
 	setDefault(&cfg.RecheckAfter, 15*time.Second)
+	setDefault(&cfg.GaugeInterval, 15*time.Second)
 	if cfg.MaxWorkers < minWorkers {
 		return fmt.Errorf("jobqueue: Config.MaxWorkers must be %d or more: each queue needs one", minWorkers)
 	}
@@ -108,6 +116,7 @@ func setDefault[T comparable](field *T, value T) {
 type Client struct {
 	cfg   Config
 	river *river.Client[pgx.Tx]
+	gauge *gauge
 }
 
 // New validates cfg. It does no I/O and starts nothing.
@@ -115,7 +124,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg}
+	c := &Client{cfg: cfg, gauge: newGauge(cfg)}
 	hooks := []rivertype.Hook{river.HookInsertBeginFunc(makeUnique)}
 	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler), Hooks: hooks}
 	if cfg.Workers != nil {
@@ -180,6 +189,7 @@ func (c *Client) Start(ctx context.Context) error {
 	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("jobqueue: start: %w", err)
 	}
+	c.gauge.start(ctx)
 	return nil
 }
 
@@ -187,6 +197,7 @@ func (c *Client) Start(ctx context.Context) error {
 // to the queue without having used up an attempt. When Stop returns nil, everything has ended. An error means that a job did not end
 // within 10 s of being told to; it is worked again after [Config.RescueAfter].
 func (c *Client) Stop(ctx context.Context) error {
+	c.gauge.stop()
 	if c.river.Stop(ctx) == nil {
 		return nil
 	}
