@@ -129,7 +129,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.login_secret": "********", "database.role_prefix": "rh2_", "database.max_conns": "7", "database.control_conns": "9",
 		"database.pooler_url": "postgres://pooler.example:6432/rowhouse", "database.acquire_timeout": "3s", "database.idle_timeout": "2m",
 		"database.max_relations": "1000", "database.max_statements": "100",
-		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
+		"jobs.workers": "11", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s", "jobs.ui_password": "********",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
@@ -191,7 +191,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 func leaves(v reflect.Value, prefix string, out map[string]any) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		name := prefix + strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(field.Name, "${1}_${2}"))
+		name := prefix + strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])|([A-Z])([A-Z][a-z])`).ReplaceAllString(field.Name, "$1${3}_$2$4"))
 		if field.Type.Kind() == reflect.Struct && field.Type.Name() == field.Name && field.Name != "URL" {
 			leaves(v.Field(i), name+".", out)
 			continue
