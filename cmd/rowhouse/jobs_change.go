@@ -184,7 +184,8 @@ func (c *cli) reportChange(j *jobsChange, view changedView, ids []int64, done st
 	}
 	if len(view.Told) > 0 {
 		waited := time.Duration(view.WaitedSeconds * float64(time.Second)).Round(100 * time.Millisecond)
-		rows = append(rows, []string{"told to end", count(len(view.Told))}, []string{"still running", fmt.Sprintf("%d after %s", len(view.Running), waited)})
+		still := fmt.Sprintf("%d after %s", len(view.Running), waited)
+		rows = append(rows, []string{"told to end", count(len(view.Told))}, []string{"still running", still})
 	}
 	for _, l := range view.Left {
 		rows = append(rows, []string{"left " + strconv.FormatInt(l.ID, 10), l.Why})

@@ -84,7 +84,8 @@ func viewJob(j jobqueue.Job, slugs map[string]string) jobView {
 
 func (c *cli) jobsShow() *cobra.Command {
 	var args bool
-	cmd := c.asOperator("show ID", "Show one job with what went wrong", "Its arguments, which may hold ids of customers' things, are shown only with --args.",
+	cmd := c.asOperator("show ID", "Show one job with what went wrong",
+		"Its arguments, which may hold ids of customers' things, are shown only with --args.",
 		func(ctx context.Context, o *owner, q *jobqueue.Operator, words []string) error {
 			ids, err := jobIDs(words)
 			if err != nil {

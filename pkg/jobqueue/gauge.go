@@ -21,9 +21,9 @@ const (
 
 // gauge counts the queue again and again, for the metrics and for a warning when a backlog grows.
 //
-// Every process that works jobs does so by itself, and all show the same: two queries each 15 s that are cheap need no leader, and no number is missing
-// while one is elected. On two busy cores they took about 16 ms together with 1,000 jobs waiting among 100,000, 0.1 s with 100,000 waiting, and
-// 0.4 to 0.8 s where autovacuum had yet to come round after 100,000 rows were written; reading to [gaugedJobs] bounds them.
+// Every process that works jobs does so by itself, and all show the same: two queries each 15 s that are cheap need no leader, and no number
+// is missing while one is elected. On two busy cores they took about 16 ms together with 1,000 jobs waiting among 100,000, 0.1 s with 100,000
+// waiting, and 0.4 to 0.8 s where autovacuum had yet to come round after 100,000 rows were written; reading to [gaugedJobs] bounds them.
 type gauge struct {
 	pool     querier
 	log      *zap.Logger

@@ -30,9 +30,9 @@ type TenantStat struct {
 	Waiting  int64
 }
 
-// queueStatsSQL is one row a queue. The counts and the oldest are read from River's index for fetching (state, queue, priority, scheduled_at, id) alone, as
-// far as the table was vacuumed since it changed, and the oldest of each priority is its first entry. Jobs that ended well or were cancelled
-// are not looked at.
+// queueStatsSQL is one row a queue. The counts and the oldest are read from River's index for fetching (state, queue, priority, scheduled_at,
+// id) alone, as far as the table was vacuumed since it changed, and the oldest of each priority is its first entry. Jobs that ended well or
+// were cancelled are not looked at.
 const queueStatsSQL = `
 select q.name,
 	coalesce((select paused_at is not null from river.river_queue where name = q.name), false),

@@ -80,7 +80,8 @@ func TestOperator_List(t *testing.T) {
 	require.Error(t, err)
 }
 
-// A job that nobody can work is discarded when its attempts are used up, found by the operator with what went wrong, and worked once more when he says so.
+// A job that nobody can work is discarded when its attempts are used up, found by the operator with what went wrong, and worked once more when
+// he says so.
 func TestOperator_PoisonJob(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -268,7 +269,8 @@ func TestOperator_Plans(t *testing.T) {
 	acme := b.Tenant("acme").ID
 	b.enqueue(t, b.acme, note{})
 	_, err := b.Owner.Exec(t.Context(), `insert into river.river_job (args, kind, metadata, state, finalized_at)
-		select '{}', 'note', jsonb_build_object('tenant', 'other' || n % 50), case when n % 20 = 0 then 'available' else 'completed' end::river.river_job_state,
+		select '{}', 'note', jsonb_build_object('tenant', 'other' || n % 50),
+			case when n % 20 = 0 then 'available' else 'completed' end::river.river_job_state,
 			case when n % 20 <> 0 then now() end from generate_series(1, 20000) as n`)
 	require.NoError(t, err)
 	_, err = b.Owner.Exec(t.Context(), "vacuum analyze river.river_job")
