@@ -19,7 +19,8 @@ func addJob(t *testing.T, d *pgtest.DB, slug, kind, state string) (id int64) {
 		insert into river.river_job (args, kind, metadata, state, attempt, max_attempts, finalized_at, errors)
 		values ('{"secret_id":"s3"}', $2, jsonb_build_object('tenant', $1::text), $3::text::river.river_job_state, 1, 1,
 			case when $3 in ('discarded', 'cancelled') then now() end,
-			case when $3 = 'discarded' then array['{"at":"2026-01-02T03:04:05Z","attempt":1,"error":"no \u001b[31mluck\ntoday","trace":"here"}'::jsonb] end)
+			case when $3 = 'discarded' then 
+				array['{"at":"2026-01-02T03:04:05Z","attempt":1,"error":"no \u001b[31mluck\ntoday","trace":"here"}'::jsonb] end)
 		returning id`, d.Tenant(slug).ID, kind, state).Scan(&id))
 	return id
 }

@@ -51,7 +51,8 @@ func (o *Operator) Cancel(ctx context.Context, ids ...int64) (Changed, error) {
 		case rivertype.JobStateCancelled, rivertype.JobStateCompleted, rivertype.JobStateDiscarded:
 			changed.leave(id, "it is "+string(state)+" already")
 			return nil
-		case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled:
+		case rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning,
+			rivertype.JobStateScheduled:
 		}
 		_, err := o.river.JobCancelTx(ctx, tx, id)
 		switch {

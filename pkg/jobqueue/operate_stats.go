@@ -80,11 +80,11 @@ func readStats(ctx context.Context, db querier, most, tenants int) (Stats, error
 	if err != nil {
 		return Stats{}, fmt.Errorf("count jobs: %w", err)
 	}
-	rows, err = db.Query(ctx, tenantStatsSQL, Queues(), min(most, sampled), tenants)
+	found, err := db.Query(ctx, tenantStatsSQL, Queues(), min(most, sampled), tenants)
 	if err != nil {
 		return Stats{}, fmt.Errorf("count jobs of tenants: %w", err)
 	}
-	if stats.Tenants, err = pgx.CollectRows(rows, pgx.RowToStructByPos[TenantStat]); err != nil {
+	if stats.Tenants, err = pgx.CollectRows(found, pgx.RowToStructByPos[TenantStat]); err != nil {
 		return Stats{}, fmt.Errorf("count jobs of tenants: %w", err)
 	}
 	return stats, nil
