@@ -333,7 +333,15 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.
 func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
 	checks := append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})
-	return newAdminServer(p.cfg, p.log, p.metrics, p.mailbox, draining, checks...)
+	admin := httpapi.AdminConfig{Checks: checks, Metrics: p.metrics.Handler(), Draining: draining, Mailbox: p.mailbox}
+	if p.works && p.cfg.Jobs.UIPassword.IsSet() {
+		pages, err := p.jobs.UI("/jobs")
+		if err != nil {
+			return nil, err
+		}
+		admin.Jobs, admin.JobsPassword = pages, p.cfg.Jobs.UIPassword.Reveal()
+	}
+	return newAdminServer(p.cfg, p.log, admin)
 }
 
 // databaseChecks are what every process with an admin address needs.
@@ -344,12 +352,9 @@ func databaseChecks(pool *pgxpool.Pool) []httpapi.Check {
 	}
 }
 
-func newAdminServer(
-	cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics, mailbox *mail.Files, draining func() bool, checks ...httpapi.Check,
-) (*httpapi.Server, error) {
-	handler, err := httpapi.Admin(httpapi.AdminConfig{
-		Checks: checks, Metrics: metrics.Handler(), Mailbox: mailbox, Draining: draining, Log: log.Named("admin"),
-	})
+func newAdminServer(cfg config.Config, log *zap.Logger, admin httpapi.AdminConfig) (*httpapi.Server, error) {
+	admin.Log = log.Named("admin")
+	handler, err := httpapi.Admin(admin)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
@@ -56,7 +57,7 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 		return err
 	}
 	defer p.stop()
-	server, err := newAdminServer(cfg, log, metrics, nil, nil, databaseChecks(p.owner.pool)...)
+	server, err := newAdminServer(cfg, log, httpapi.AdminConfig{Metrics: metrics.Handler(), Checks: databaseChecks(p.owner.pool)})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,7 @@ type Jobs struct {
 	MaxPerTenant    int
 	PollInterval    time.Duration
 	ShutdownTimeout time.Duration
+	UIPassword      Secret
 }
 
 // Mail is the section "mail": how mails leave the house. At most one of SMTPURL and Dir is set.

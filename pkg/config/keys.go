@@ -65,8 +65,8 @@ func tableOf(c *Config) []key {
 		},
 		{
 			name: "server.admin_addr", flag: "admin-addr", def: "127.0.0.1:9090",
-			usage:   "address of the admin server: /healthz, /readyz, /metrics",
-			why:     "It asks nobody who they are: never let it be reached from the internet.",
+			usage:   "address of the admin server: /healthz, /readyz, /metrics, and /jobs/ if jobs.ui_password is set",
+			why:     "But for /jobs/ it asks nobody who they are: never let it be reached from the internet.",
 			setting: text(&c.Server.AdminAddr, "host:port", hostPort),
 		},
 		{
@@ -241,6 +241,14 @@ func tableOf(c *Config) []key {
 			usage:   "how long jobs under way may take when the process stops",
 			why:     "Jobs that take longer are cancelled and worked again later.",
 			setting: duration(&c.Jobs.ShutdownTimeout, positive),
+		},
+		{
+			name: "jobs.ui_password", def: "",
+			usage: "password of the job queue's pages at /jobs/ of the admin address; empty: there are none",
+			why: "The pages show the jobs of all tenants with their arguments, and can retry, cancel and delete them and pause queues. At least 12\n" +
+				"characters; the user is operator. It is sent with each request as it is: put TLS before the admin address, or reach it through a\n" +
+				"tunnel. `work` and `up` have the pages. There is no flag for it, because flags can be read by everybody on the machine.",
+			setting: secret(&c.Jobs.UIPassword, 12),
 		},
 
 		{

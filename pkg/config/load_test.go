@@ -133,6 +133,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.max_per_tenant": "14", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
 		"webhooks.allow_http": "true", "webhooks.allow_private": "true", "webhooks.disable_after": "48h", "webhooks.keep": "240h",
+		"jobs.ui_password":        "********",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
@@ -201,7 +202,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 func leaves(v reflect.Value, prefix string, out map[string]any) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		name := prefix + strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])|(SMTP)(URL)`).ReplaceAllString(field.Name, "${1}${3}_${2}${4}"))
+		name := prefix + strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])|(SMTP)(URL)|([A-Z])([A-Z][a-z])`).ReplaceAllString(field.Name, "$1$3${5}_$2$4$6"))
 		if field.Type.Kind() == reflect.Struct && field.Type.Name() == field.Name && field.Name != "URL" {
 			leaves(v.Field(i), name+".", out)
 			continue

@@ -32,6 +32,9 @@ type AdminConfig struct {
 	Metrics http.Handler
 	// Mailbox, if set, is shown at /mailbox, to whoever asks: for `rowhouse up` alone.
 	Mailbox *mail.Files
+	// Jobs, if set, answers below /jobs/ whoever has JobsPassword.
+	Jobs         http.Handler
+	JobsPassword string
 	// Draining, if set, makes readiness fail while it gives true.
 	Draining func() bool
 	// Log is told why a check fails, when its outcome changes. Required.
@@ -48,6 +51,7 @@ type AdminConfig struct {
 //	/readyz   200 or 503 with each check by name: a reason to send it requests or not
 //	/metrics  for Prometheus
 //	/mailbox  the mails that were written into files, if there is a mailbox
+//	/jobs/    the job queue's pages, for operators who sign in; only if there is a password
 //
 // However often /readyz is asked, the checks run at most once per CacheFor, one run at a time.
 func Admin(cfg AdminConfig) (http.Handler, error) {
@@ -68,6 +72,9 @@ func Admin(cfg AdminConfig) (http.Handler, error) {
 	if cfg.CacheFor == 0 {
 		cfg.CacheFor = time.Second
 	}
+	if cfg.Jobs != nil && cfg.JobsPassword == "" {
+		return nil, errors.New("httpapi: AdminConfig.Jobs needs AdminConfig.JobsPassword")
+	}
 	cfg.Checks = slices.Clone(cfg.Checks)
 	ready := &readiness{cfg: cfg}
 
@@ -82,6 +89,9 @@ func Admin(cfg AdminConfig) (http.Handler, error) {
 		if err := addMailbox(mux, cfg.Mailbox, cfg.Log); err != nil {
 			return nil, err
 		}
+	}
+	if cfg.Jobs != nil {
+		mux.Handle("/jobs/", forOperators(cfg.JobsPassword, cfg.Jobs))
 	}
 	return mux, nil
 }

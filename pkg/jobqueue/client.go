@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -35,10 +36,13 @@ type Tenants interface {
 	FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error)
 }
 
-// Observer is told of every run of a job.
+// Observer is told of every run of a job, and how the queues stand.
 type Observer interface {
-	// ObserveJob is given the kind, one of the outcomes of this package, how long the job had waited since it was due, and how long it ran.
-	ObserveJob(kind, outcome string, wait, run time.Duration)
+	// ObserveJob is given the kind, the queue, one of the outcomes of this package, how long the job had waited since it was due, and how long
+	// it ran.
+	ObserveJob(kind, queue, outcome string, wait, run time.Duration)
+	// ObserveQueues is told now and then how all queues stand, and which tenants have the most waiting jobs, by id.
+	ObserveQueues(queues map[string]telemetry.JobQueueStat, tenants map[string]int64)
 }
 
 // Config is what a [Client] works with. A client without Workers only enqueues, and needs no other field.
@@ -78,6 +82,8 @@ type Config struct {
 	// RecheckAfter is how long a job is put off if its tenant can no longer be served at the moment when it is to run. Jobs of tenants that
 	// cannot be served are not taken otherwise. Default 15 s.
 	RecheckAfter time.Duration
+	// GaugeInterval is how often the jobs are counted, for Metrics and for a warning when jobs wait too long. Default 15 s.
+	GaugeInterval time.Duration
 }
 
 func (cfg *Config) validate() error {
@@ -95,7 +101,8 @@ func (cfg *Config) validate() error {
 			return fmt.Errorf("jobqueue: Config.Queues names %q: want some of %q", queue, Queues())
 		}
 	}
-	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
+	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 ||
+		cfg.GaugeInterval < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
 	}
 	setDefault(&cfg.MaxWorkers, 16)
@@ -103,6 +110,7 @@ func (cfg *Config) validate() error {
 	setDefault(&cfg.JobTimeout, time.Minute)
 	setDefault(&cfg.RescueAfter, cfg.JobTimeout+time.Minute)
 	setDefault(&cfg.RecheckAfter, 15*time.Second)
+	setDefault(&cfg.GaugeInterval, 15*time.Second)
 	if cfg.MaxWorkers < minWorkers {
 		return fmt.Errorf("jobqueue: Config.MaxWorkers must be %d or more: each queue needs one", minWorkers)
 	}
@@ -125,6 +133,7 @@ type Client struct {
 	river *river.Client[pgx.Tx]
 	turns map[string]*turns // by queue
 	met   sync.Map          // job's number to meeting, from when a job is taken until it has run
+	gauge *gauge
 }
 
 // New validates cfg. It does no I/O and starts nothing.
@@ -132,7 +141,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, turns: map[string]*turns{}}
+	c := &Client{cfg: cfg, turns: map[string]*turns{}, gauge: newGauge(cfg)}
 	hooks := []rivertype.Hook{river.HookInsertBeginFunc(makeUnique)}
 	riverConfig := &river.Config{Schema: schema, Logger: slog.New(slog.DiscardHandler), Hooks: hooks}
 	if cfg.Workers != nil {
@@ -196,6 +205,7 @@ func (c *Client) Start(ctx context.Context) error {
 	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("jobqueue: start: %w", err)
 	}
+	c.gauge.start(ctx)
 	return nil
 }
 
@@ -203,6 +213,7 @@ func (c *Client) Start(ctx context.Context) error {
 // to the queue without having used up an attempt. When Stop returns nil, everything has ended. An error means that a job did not end
 // within 10 s of being told to; it is worked again after [Config.RescueAfter].
 func (c *Client) Stop(ctx context.Context) error {
+	c.gauge.stop()
 	if c.river.Stop(ctx) == nil {
 		return nil
 	}

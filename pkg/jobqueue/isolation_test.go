@@ -25,6 +25,9 @@ func TestTenantRoleHasNoRightOnTheQueue(t *testing.T) {
 		"insert into river.river_job (args, kind, max_attempts) values ('{}', 'note', 1)",
 		"insert into river.river_queue (name, paused_at, updated_at) values ('default', now(), now())",
 		"update river.river_job set kind = 'other'",
+		"update river.river_job set state = 'cancelled', finalized_at = now()",
+		"update river.river_job set metadata = metadata || '{\"cancel_attempted_at\":\"now\"}'",
+		"update river.river_queue set paused_at = now()",
 		"truncate river.river_job",
 		"select river.river_job_state_in_bitmask(b'11111111', 'available')",
 	}
@@ -120,6 +123,8 @@ func TestCellLogin(t *testing.T) {
 		"insert into river.river_job (args, kind, attempt) values ('{}', 'note', 25)",
 		"update river.river_job set state = 'cancelled', finalized_at = now()",
 		"update river.river_job set metadata = '{}'",
+		"update river.river_job set metadata = metadata || '{\"cancel_attempted_at\":\"now\"}'",
+		"update river.river_queue set metadata = '{}'",
 		"delete from river.river_job",
 		"truncate river.river_job",
 		"update river.river_queue set paused_at = now()",

@@ -83,7 +83,7 @@ func (c *Client) report(job *rivertype.JobRow, outcome string, run time.Duration
 		wait = max(0, job.AttemptedAt.Sub(job.ScheduledAt)) // The two may come from different clocks.
 	}
 	if c.cfg.Metrics != nil {
-		c.cfg.Metrics.ObserveJob(job.Kind, outcome, wait, run)
+		c.cfg.Metrics.ObserveJob(job.Kind, job.Queue, outcome, wait, run)
 	}
 	fields := []zap.Field{
 		zap.String("kind", job.Kind),

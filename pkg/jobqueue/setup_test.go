@@ -17,6 +17,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -69,9 +70,11 @@ type worked struct {
 
 type ear chan worked
 
-func (e ear) ObserveJob(kind, outcome string, wait, run time.Duration) {
+func (e ear) ObserveJob(kind, _, outcome string, wait, run time.Duration) {
 	e <- worked{kind, outcome, wait, run}
 }
+
+func (ear) ObserveQueues(map[string]telemetry.JobQueueStat, map[string]int64) {}
 
 // next waits for the next run of a job and requires its outcome.
 func (e ear) next(t *testing.T, outcome string) {

@@ -61,6 +61,7 @@ type MetricsConfig struct {
 type Metrics struct {
 	registry *prometheus.Registry
 	pools    *poolCollector
+	queues   *queueCollector
 
 	requests        *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
@@ -102,6 +103,7 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		pools:    newPoolCollector(),
+		queues:   newQueueCollector(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "http", Name: "request_duration_seconds",
 			Help:    "Time from a request's arrival to its whole answer, by route pattern, method and status code.",
@@ -116,18 +118,18 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 		}, []string{"outcome"}),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "jobs", Name: "worked_total",
-			Help: "Jobs worked once, by kind and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.",
-		}, []string{"kind", "outcome"}),
+			Help: "Jobs worked once, by kind, queue and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.",
+		}, []string{"kind", "queue", "outcome"}),
 		jobDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "job", Name: "duration_seconds",
-			Help:    "Time that working a job once took, by kind and outcome.",
+			Help:    "Time that working a job once took, by kind, queue and outcome.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
-		}, []string{"kind", "outcome"}),
+		}, []string{"kind", "queue", "outcome"}),
 		jobWait: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "job", Name: "wait_seconds",
-			Help:    "Time from when a job was due to when its work began, by kind.",
+			Help:    "Time from when a job was due to when its work began, by kind and queue.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800},
-		}, []string{"kind"}),
+		}, []string{"kind", "queue"}),
 		mailsSent:    mails.WithLabelValues("sent"),
 		mailsRetried: mails.WithLabelValues("retried"),
 		mailsFailed:  mails.WithLabelValues("failed"),
@@ -154,7 +156,8 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks, m.catalogTenants, m.catalogSynced, refreshes, m.pools,
+		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks,
+		m.catalogTenants, m.catalogSynced, refreshes, m.pools, m.queues,
 	} {
 		if err := m.registry.Register(c); err != nil {
 			return nil, fmt.Errorf("telemetry: register metrics: %w", err)
@@ -186,11 +189,11 @@ func (m *Metrics) TenantResolved(outcome string) { m.resolutions.WithLabelValues
 
 // ObserveJob records that a job has been worked once: how long it had waited since it was due, and how long the work took. The outcome is
 // one of the constants of this package.
-func (m *Metrics) ObserveJob(kind, outcome string, wait, elapsed time.Duration) {
-	m.jobs.WithLabelValues(kind, outcome).Inc()
-	m.jobDuration.WithLabelValues(kind, outcome).Observe(elapsed.Seconds())
+func (m *Metrics) ObserveJob(kind, queue, outcome string, wait, elapsed time.Duration) {
+	m.jobs.WithLabelValues(kind, queue, outcome).Inc()
+	m.jobDuration.WithLabelValues(kind, queue, outcome).Observe(elapsed.Seconds())
 	// The two ends of a wait are told by the clocks of two machines.
-	m.jobWait.WithLabelValues(kind).Observe(max(wait, 0).Seconds())
+	m.jobWait.WithLabelValues(kind, queue).Observe(max(wait, 0).Seconds())
 }
 
 // MailSent records that a mail server has taken a mail.

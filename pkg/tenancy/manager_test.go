@@ -134,6 +134,12 @@ func TestManager_Delete(t *testing.T) {
 	gone, err := d.Manager.List(ctx, tenancy.ListFilter{State: tenancy.StateDeleted})
 	require.NoError(t, err)
 	require.Len(t, gone, 1)
+	both, err := d.Manager.List(ctx, tenancy.ListFilter{IDs: []string{gone[0].ID, living[0].ID, "none"}})
+	require.NoError(t, err)
+	require.Len(t, both, 2)
+	none, err := d.Manager.List(ctx, tenancy.ListFilter{IDs: []string{}})
+	require.NoError(t, err)
+	require.Empty(t, none)
 
 	// Nobody gets the subdomain at once.
 	_, _, err = d.Manager.Create(ctx, tenancy.NewTenant{Slug: "acme"})

@@ -14,6 +14,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -145,7 +146,9 @@ func (b *bundle) work(t *testing.T, service *workspace.Service) <-chan string {
 // outcomes are those of the runs of jobs.
 type outcomes chan string
 
-func (o outcomes) ObserveJob(kind, outcome string, _, _ time.Duration) { o <- kind + " " + outcome }
+func (o outcomes) ObserveJob(kind, _, outcome string, _, _ time.Duration) { o <- kind + " " + outcome }
+
+func (outcomes) ObserveQueues(map[string]telemetry.JobQueueStat, map[string]int64) {}
 
 // next waits for a run to end in that way, and gives how many others did before.
 func next(t *testing.T, ended <-chan string, want string) (before int) {
