@@ -53,6 +53,8 @@ type Config struct {
 	Log *zap.Logger
 	// Metrics, if set, is told of every job.
 	Metrics Observer
+	// ScheduleMetrics, if set, is told what schedules do.
+	ScheduleMetrics ScheduleObserver
 
 	// ID names this process among all that work jobs. No two may have the same at once. Default: made of host name and time.
 	ID string
@@ -75,6 +77,8 @@ type Config struct {
 	// RecheckAfter is how long a job is put off if its tenant can no longer be served at the moment when it is to run. Jobs of tenants that
 	// cannot be served are not taken otherwise. Default 15 s.
 	RecheckAfter time.Duration
+	// ScheduleInterval is how often schedules are looked at: the longest that one is late when the queue is idle. Default a second.
+	ScheduleInterval time.Duration
 }
 
 func (cfg *Config) validate() error {
@@ -84,7 +88,8 @@ func (cfg *Config) validate() error {
 	if cfg.Pool == nil || cfg.DB == nil || cfg.Tenants == nil || cfg.Log == nil {
 		return errors.New("jobqueue: Config.Pool, DB, Tenants and Log are required to work jobs")
 	}
-	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 {
+	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 ||
+		cfg.ScheduleInterval < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
 	}
 	setDefault(&cfg.MaxWorkers, 16)
@@ -92,6 +97,7 @@ func (cfg *Config) validate() error {
 	setDefault(&cfg.JobTimeout, time.Minute)
 	setDefault(&cfg.RescueAfter, cfg.JobTimeout+time.Minute)
 	setDefault(&cfg.RecheckAfter, 15*time.Second)
+	setDefault(&cfg.ScheduleInterval, time.Second)
 	if cfg.MaxWorkers < minWorkers {
 		return fmt.Errorf("jobqueue: Config.MaxWorkers must be %d or more: each queue needs one", minWorkers)
 	}
@@ -110,10 +116,11 @@ func setDefault[T comparable](field *T, value T) {
 
 // Client enqueues jobs, and works them once started. It is safe for concurrent use.
 type Client struct {
-	cfg   Config
-	river *river.Client[pgx.Tx]
-	turns map[string]*turns // by queue
-	met   sync.Map          // job's number to meeting, from when a job is taken until it has run
+	cfg       Config
+	river     *river.Client[pgx.Tx]
+	turns     map[string]*turns // by queue
+	met       sync.Map          // job's number to meeting, from when a job is taken until it has run
+	scheduler *scheduler        // nil in a client that only enqueues
 }
 
 // New validates cfg. It does no I/O and starts nothing.
@@ -133,6 +140,7 @@ func New(cfg Config) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.scheduler = newScheduler(c, cfg.Workers.schedules)
 		*riverConfig = river.Config{
 			Schema:               schema,
 			ID:                   cfg.ID,
@@ -182,6 +190,7 @@ func (c *Client) Start(ctx context.Context) error {
 	if err := c.river.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("jobqueue: start: %w", err)
 	}
+	c.scheduler.start(ctx)
 	return nil
 }
 
@@ -189,6 +198,7 @@ func (c *Client) Start(ctx context.Context) error {
 // to the queue without having used up an attempt. When Stop returns nil, everything has ended. An error means that a job did not end
 // within 10 s of being told to; it is worked again after [Config.RescueAfter].
 func (c *Client) Stop(ctx context.Context) error {
+	c.scheduler.stop()
 	if c.river.Stop(ctx) == nil {
 		return nil
 	}
