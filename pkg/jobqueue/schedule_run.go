@@ -47,6 +47,7 @@ type scheduler struct {
 
 func newScheduler(c *Client, schedules []schedule) *scheduler {
 	s := &scheduler{c: c, declared: map[string]schedule{}, clock: func(now time.Time) time.Time { return now }}
+	s.platforms = []string{} // None of them is not NULL.
 	for _, declared := range schedules {
 		s.declared[declared.Name] = declared
 		s.names = append(s.names, declared.Name)
