@@ -19,7 +19,9 @@ func (c *cli) newJobsScheduleCommand() *cobra.Command {
 }
 
 // onSchedules makes a command on the schedules of all tenants, or of one.
-func (c *cli) onSchedules(use, short, long string, run func(ctx context.Context, s jobqueue.Schedules, tenantID string, args []string) error) *cobra.Command {
+func (c *cli) onSchedules(
+	use, short, long string, run func(ctx context.Context, s jobqueue.Schedules, tenantID string, args []string) error,
+) *cobra.Command {
 	var tenant string
 	cmd := c.asOwner(use, short, long, func(ctx context.Context, _ config.Config, o *owner, args []string) error {
 		id := ""

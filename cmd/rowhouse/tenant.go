@@ -76,7 +76,8 @@ func (v tenantView) fields() [][]string {
 
 func (c *cli) tenantCommand() *cobra.Command {
 	return c.group("tenant", "Create, show, change, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
-		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetTimeZone(), c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetTimeZone(),
+		c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
 }
 
 // asOwner makes a command that works with the owner's credentials on the named tenant, if it takes one.

@@ -66,8 +66,8 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, grants Grants) error {
 	return nil
 }
 
-// MigrationsCurrent reports whether River's schema has all migrations that this program knows, and the table of schedules. It is one query, and pool may log in as
-// the control role. Newer migrations, of the next version of the program, are no fault.
+// MigrationsCurrent reports whether River's schema has all migrations that this program knows, and the table of schedules. It is one query,
+// and pool may log in as the control role. Newer migrations, of the next version of the program, are no fault.
 func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	migrator, err := newMigrator(nil)
 	if err != nil {

@@ -35,7 +35,7 @@ const cronHelp = `an expression has five fields (minute, hour, day of the month,
 
 // parseCron reads a cron expression. Its errors name the field and give an example; they begin with the expression.
 func parseCron(expression string) (*cron.SpecSchedule, error) {
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
+	parser := cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom | cron.Descriptor)
 	fields := strings.Fields(expression)
 	named := len(fields) == 1 && strings.HasPrefix(expression, "@") && fields[0] != "@every"
 	if !named && len(fields) != len(cronFields()) {

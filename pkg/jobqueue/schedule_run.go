@@ -126,7 +126,7 @@ func (s *scheduler) due(ctx context.Context) (names []string, lag time.Duration,
 	rows, err := s.c.cfg.Pool.Query(ctx, `select s.name, now() - min(s.next_at) from river.rowhouse_schedule s
 		left join rowhouse.tenants t on t.id = s.tenant_id
 		where s.name = any($1) and s.next_at <= now() and (s.tenant_id = '') = (s.name = any($2)) and `+served+` group by 1 order by 2 desc`,
-		s.names, s.platforms)
+		s.names, s.platforms) //nolint:rowserrcheck // ForEachRow gives it.
 	if err != nil {
 		return nil, 0, err
 	}
@@ -225,7 +225,8 @@ func (s *scheduler) sync(ctx context.Context, declare bool) error {
 
 // declare writes what the code says. Of two versions of the program the one that started last is heard.
 func (s *scheduler) declare(ctx context.Context, d schedule) error {
-	_, err := s.c.cfg.Pool.Exec(ctx, `insert into river.rowhouse_schedule as s (name, tenant_id, per_tenant, kind, declared_cron, declared_zone, jitter_seconds, synced_at)
+	_, err := s.c.cfg.Pool.Exec(ctx, `insert into river.rowhouse_schedule as s
+			(name, tenant_id, per_tenant, kind, declared_cron, declared_zone, jitter_seconds, synced_at)
 		values ($1, '', $2, $3, $4, $5, $6, now())
 		on conflict (name, tenant_id) do update set per_tenant = excluded.per_tenant, kind = excluded.kind, declared_cron = excluded.declared_cron,
 			declared_zone = excluded.declared_zone, jitter_seconds = excluded.jitter_seconds, synced_at = excluded.synced_at,

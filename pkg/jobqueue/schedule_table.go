@@ -66,11 +66,13 @@ func makeScheduleTable(ctx context.Context, tx pgx.Tx) error {
 }
 
 // plannedSQL gives what holds for each row: s is the row, d that of its schedule, t its tenant, e what holds.
-const plannedSQL = `select s.name, s.tenant_id, e.cron, e.zone, coalesce(d.jitter_seconds, 0), e.enabled, e.basis, s.due_at, s.next_at, s.last_at, now()
+const plannedSQL = `select s.name, s.tenant_id, e.cron, e.zone, coalesce(d.jitter_seconds, 0), e.enabled, e.basis,
+		s.due_at, s.next_at, s.last_at, now()
 	from river.rowhouse_schedule s join river.rowhouse_schedule d on d.name = s.name and d.tenant_id = ''
 	left join rowhouse.tenants t on t.id = s.tenant_id ` + effectiveSQL
 
-const effectiveSQL = `cross join lateral (select w.cron, w.zone, w.enabled, concat_ws('|', w.cron, w.zone, d.jitter_seconds, w.enabled) as basis from (select
+const effectiveSQL = `cross join lateral (select w.cron, w.zone, w.enabled,
+		concat_ws('|', w.cron, w.zone, d.jitter_seconds, w.enabled) as basis from (select
 		coalesce(s.cron, d.cron, d.declared_cron) as cron,
 		coalesce(s.time_zone, d.time_zone, nullif(d.declared_zone, ''), t.time_zone, 'UTC') as zone,
 		coalesce(s.enabled, d.enabled, true) as enabled) w) e `
