@@ -123,10 +123,11 @@ func (s *scheduler) pass(ctx context.Context) error {
 
 // due gives the schedules of which something is due, and since when at the longest.
 func (s *scheduler) due(ctx context.Context) (names []string, lag time.Duration, err error) {
-	rows, err := s.c.cfg.Pool.Query(ctx, `select s.name, now() - min(s.next_at) from river.rowhouse_schedule s
+	rows, err := s.c.cfg.Pool.Query(ctx, //nolint:rowserrcheck // ForEachRow gives it.
+		`select s.name, now() - min(s.next_at) from river.rowhouse_schedule s
 		left join rowhouse.tenants t on t.id = s.tenant_id
 		where s.name = any($1) and s.next_at <= now() and (s.tenant_id = '') = (s.name = any($2)) and `+served+` group by 1 order by 2 desc`,
-		s.names, s.platforms) //nolint:rowserrcheck // ForEachRow gives it.
+		s.names, s.platforms)
 	if err != nil {
 		return nil, 0, err
 	}

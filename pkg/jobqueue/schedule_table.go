@@ -103,7 +103,7 @@ func readPlanned(ctx context.Context, tx pgx.Tx, sql string, args ...any) ([]pla
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[planned])
 }
 
-// plan moves a row to the first time after after, or to none if it is disabled. The error leaves it at none.
+// plan moves a row to the first time after the given one, or to none if it is disabled. The error leaves it at none.
 func (p *planned) plan(after time.Time) (timetable, error) {
 	p.DueAt, p.NextAt = nil, nil
 	jitter := jitterOf(p.Name, p.TenantID, time.Duration(p.JitterSeconds)*time.Second)

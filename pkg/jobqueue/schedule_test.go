@@ -349,8 +349,8 @@ func TestOperatorsChangesSurviveADeployment(t *testing.T) {
 	require.NoError(t, err)
 	var lines []string
 	for _, l := range list {
-		lines = append(lines, fmt.Sprint(l.Name, " ", l.Tenant, " ", l.Cron, " ", l.DeclaredCron, " ", l.TimeZone, " ", l.Enabled, " ", l.Tenants, " ",
-			l.Changed, l.ChangedBy))
+		lines = append(lines, fmt.Sprint(l.Name, " ", l.Tenant, " ", l.Cron, " ", l.DeclaredCron, " ", l.TimeZone, " ",
+			l.Enabled, " ", l.Tenants, " ", l.Changed, l.ChangedBy))
 	}
 	require.ElementsMatch(t, []string{
 		"report  0 8 * * * 0 5 * * *  true 3 trueann", "report acme 0 9 * * * 0 5 * * * Asia/Kolkata true 0 trueann",
