@@ -246,6 +246,10 @@ func (p *platform) openJobs() (err error) {
 			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, MaxPerTenant: p.cfg.Jobs.MaxPerTenant, PollInterval: p.cfg.Jobs.PollInterval,
 			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
 		}
+		if jobs.ScheduleMetrics, err = p.metrics.RegisterSchedules(); err != nil {
+			return err
+		}
+		jobqueue.HandleForgetEffects(workers)
 		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
 		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
 			return p.product.RecordActivity(ctx, scope, args)

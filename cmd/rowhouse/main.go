@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // Tenants have time zones, and not every machine has a database of them.
 )
 
 // version is set by the linker. See the Makefile.

@@ -30,6 +30,7 @@ type tenantView struct {
 	Placement     string            `json:"placement"`
 	Tier          tenantschema.Tier `json:"tier"`
 	Plan          string            `json:"plan"`
+	TimeZone      string            `json:"time_zone"`
 	CreatedAt     time.Time         `json:"created_at"`
 	UpdatedAt     time.Time         `json:"updated_at"`
 	// Created says whether this call made the tenant. Only `tenant create` has it.
@@ -46,6 +47,7 @@ func viewTenant(cfg config.Config, t tenancy.Tenant) tenantView {
 	return tenantView{
 		ID: t.ID, Slug: t.Slug, Name: t.Name, Host: host, State: t.State, StateReason: t.StateReason,
 		Schema: t.Schema.String(), SchemaVersion: t.SchemaVersion, Cell: t.Cell, Placement: t.Placement, Tier: t.Tier, Plan: t.Plan,
+		TimeZone:  t.TimeZone,
 		CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 	}
 }
@@ -67,13 +69,15 @@ func (v tenantView) fields() [][]string {
 		{"placement", v.Placement},
 		{"tier", string(v.Tier)},
 		{"plan", v.Plan},
+		{"time zone", v.TimeZone},
 		{"created", v.CreatedAt.Format(time.RFC3339)},
 	}
 }
 
 func (c *cli) tenantCommand() *cobra.Command {
 	return c.group("tenant", "Create, show, change, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
-		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetTimeZone(),
+		c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
 }
 
 // asOwner makes a command that works with the owner's credentials on the named tenant, if it takes one.
@@ -139,19 +143,19 @@ func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) 
 }
 
 func (c *cli) tenantCreate() *cobra.Command {
-	var name, tier, file string
+	var name, tier, zone, file string
 	var workers int
 	var stdin io.Reader
 	cmd := c.asOwner("create SLUG", "Create a tenant with the subdomain SLUG, or those of a file",
 		"Role, schema, all migrations, grants and catalog row are made in one transaction where the migrations allow. Running servers answer on\n"+
 			"the subdomain within a second. Creating a tenant that is there already changes nothing and finishes what a crash interrupted.\n\n"+
-			"--from-file takes CSV whose first line names its columns: slug, and if you like name and tier. What cannot be made is listed with its\n"+
+			"--from-file takes CSV whose first line names its columns: slug, and if you like name, tier and time_zone. What cannot be made is listed with its\n"+
 			"line, and keeps no other from being made (exit code 4); the same command again makes what is missing.",
 		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
 			if file != "" {
 				return c.createFromFile(ctx, cfg, o, file, stdin, workers)
 			}
-			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name, Tier: tier})
+			t, created, err := o.Create(ctx, tenancy.NewTenant{Slug: args[0], Name: name, Tier: tier, TimeZone: zone})
 			if err != nil {
 				return err
 			}
@@ -165,6 +169,9 @@ func (c *cli) tenantCreate() *cobra.Command {
 				if tier != "" && tier != string(t.Tier) {
 					c.note("its tier is %s: rowhouse tenant set-tier %s %s changes it", t.Tier, t.Slug, tier)
 				}
+				if zone != "" && zone != t.TimeZone {
+					c.note("its time zone is %s: rowhouse tenant set-time-zone %s %s changes it", t.TimeZone, t.Slug, zone)
+				}
 				return nil
 			}
 			c.note("next: rowhouse key create %s --name my-first-key", t.Slug)
@@ -177,16 +184,17 @@ func (c *cli) tenantCreate() *cobra.Command {
 		switch {
 		case file == "":
 			return one(cmd, args)
-		case len(args) > 0 || name != "" || tier != "":
-			return usagef("--from-file takes slugs, names and tiers from the file: leave out SLUG, --name and --tier")
+		case len(args) > 0 || name != "" || tier != "" || zone != "":
+			return usagef("--from-file takes slugs, names, tiers and time zones from the file: leave out SLUG, --name, --tier and --time-zone")
 		case workers < 1 || workers > 64:
 			return usagef("--workers takes 1 to 64, not %d", workers)
 		}
 		return nil
 	}
 	cmd.Flags().StringVar(&name, "name", "", "the customer's name, for people (default: the slug)")
-	cmd.Flags().StringVar(&file, "from-file", "", "CSV `file` of tenants with the columns slug, name, tier; - reads standard input")
+	cmd.Flags().StringVar(&file, "from-file", "", "CSV `file` of tenants with the columns slug, name, tier, time_zone; - reads standard input")
 	cmd.Flags().IntVar(&workers, "workers", 4, "with --from-file: how many tenants are made at a time")
+	cmd.Flags().StringVar(&zone, "time-zone", "", "what its days and hours go by, such as Europe/Berlin (default UTC)")
 	bindTier(cmd, &tier)
 	return cmd
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // fileColumns are the columns of a file of tenants. The first must be there.
-func fileColumns() []string { return []string{"slug", "name", "tier"} }
+func fileColumns() []string { return []string{"slug", "name", "tier", "time_zone"} }
 
 // fileRow is a tenant and the line that it stands on.
 type fileRow struct {
@@ -85,7 +85,8 @@ func readTenants(path string, stdin io.Reader) ([]fileRow, error) {
 			return nil, apperr.New(apperr.Invalid, "--from-file: %s has %q on the lines %d and %d", path, slug, at, line)
 		}
 		first[slug] = line
-		found = append(found, fileRow{tenancy.NewTenant{Slug: slug, Name: field("name"), Tier: field("tier")}, line})
+		tenant := tenancy.NewTenant{Slug: slug, Name: field("name"), Tier: field("tier"), TimeZone: field("time_zone")}
+		found = append(found, fileRow{tenant, line})
 	}
 }
 

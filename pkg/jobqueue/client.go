@@ -58,6 +58,8 @@ type Config struct {
 	Log *zap.Logger
 	// Metrics, if set, is told of every job.
 	Metrics Observer
+	// ScheduleMetrics, if set, is told what schedules do.
+	ScheduleMetrics ScheduleObserver
 
 	// ID names this process among all that work jobs. No two may have the same at once. Default: made of host name and time.
 	ID string
@@ -84,6 +86,8 @@ type Config struct {
 	RecheckAfter time.Duration
 	// GaugeInterval is how often the jobs are counted, for Metrics and for a warning when jobs wait too long. Default 15 s.
 	GaugeInterval time.Duration
+	// ScheduleInterval is how often schedules are looked at: the longest that one is late when the queue is idle. Default a second.
+	ScheduleInterval time.Duration
 }
 
 func (cfg *Config) validate() error {
@@ -102,7 +106,7 @@ func (cfg *Config) validate() error {
 		}
 	}
 	if cfg.MaxWorkers < 0 || cfg.MaxPerTenant < 0 || cfg.PollInterval < 0 || cfg.JobTimeout < 0 || cfg.RescueAfter < 0 || cfg.RecheckAfter < 0 ||
-		cfg.GaugeInterval < 0 {
+		cfg.GaugeInterval < 0 || cfg.ScheduleInterval < 0 {
 		return errors.New("jobqueue: Config's numbers must not be negative")
 	}
 	setDefault(&cfg.MaxWorkers, 16)
@@ -111,6 +115,7 @@ func (cfg *Config) validate() error {
 	setDefault(&cfg.RescueAfter, cfg.JobTimeout+time.Minute)
 	setDefault(&cfg.RecheckAfter, 15*time.Second)
 	setDefault(&cfg.GaugeInterval, 15*time.Second)
+	setDefault(&cfg.ScheduleInterval, time.Second)
 	if cfg.MaxWorkers < minWorkers {
 		return fmt.Errorf("jobqueue: Config.MaxWorkers must be %d or more: each queue needs one", minWorkers)
 	}
@@ -129,11 +134,12 @@ func setDefault[T comparable](field *T, value T) {
 
 // Client enqueues jobs, and works them once started. It is safe for concurrent use.
 type Client struct {
-	cfg   Config
-	river *river.Client[pgx.Tx]
-	turns map[string]*turns // by queue
-	met   sync.Map          // job's number to meeting, from when a job is taken until it has run
-	gauge *gauge
+	cfg       Config
+	river     *river.Client[pgx.Tx]
+	turns     map[string]*turns // by queue
+	met       sync.Map          // job's number to meeting, from when a job is taken until it has run
+	gauge     *gauge
+	scheduler *scheduler // nil in a client that only enqueues
 }
 
 // New validates cfg. It does no I/O and starts nothing.
@@ -156,6 +162,7 @@ func New(cfg Config) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.scheduler = newScheduler(c, cfg.Workers.schedules)
 		*riverConfig = river.Config{
 			Schema:               schema,
 			ID:                   cfg.ID,
@@ -206,6 +213,7 @@ func (c *Client) Start(ctx context.Context) error {
 		return fmt.Errorf("jobqueue: start: %w", err)
 	}
 	c.gauge.start(ctx)
+	c.scheduler.start(ctx)
 	return nil
 }
 
@@ -214,6 +222,7 @@ func (c *Client) Start(ctx context.Context) error {
 // within 10 s of being told to; it is worked again after [Config.RescueAfter].
 func (c *Client) Stop(ctx context.Context) error {
 	c.gauge.stop()
+	c.scheduler.stop()
 	if c.river.Stop(ctx) == nil {
 		return nil
 	}

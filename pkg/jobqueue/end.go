@@ -11,8 +11,12 @@ import (
 type Tenancy struct{}
 
 // End removes the jobs of a tenant and gives how many: those that wait, with their arguments, and those that have ended. One that runs at this
-// moment stays.
+// moment stays. The tenant's schedules go, too.
 func (Tenancy) End(ctx context.Context, tx pgx.Tx, tenantID string) (int64, error) {
+	// First, since it waits for a scheduler that enqueues at this moment: that job is then removed with the others.
+	if _, err := tx.Exec(ctx, "delete from river.rowhouse_schedule where tenant_id = $1", tenantID); err != nil {
+		return 0, fmt.Errorf("end schedules of tenant %s: %w", tenantID, err)
+	}
 	tag, err := tx.Exec(ctx, `delete from river.river_job
 		where metadata @> pg_catalog.jsonb_build_object('tenant', $1::text) and state <> 'running'`, tenantID)
 	if err != nil {

@@ -54,15 +54,20 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, grants Grants) error {
 	if _, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("migrate job queue: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error { return grants.apply(ctx, tx) })
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if err := makeScheduleTable(ctx, tx); err != nil {
+			return err
+		}
+		return grants.apply(ctx, tx)
+	})
 	if err != nil {
 		return fmt.Errorf("migrate job queue: %w", err)
 	}
 	return nil
 }
 
-// MigrationsCurrent reports whether River's schema has all migrations that this program knows. It is one query, and pool may log in as
-// the control role. Newer migrations, of the next version of the program, are no fault.
+// MigrationsCurrent reports whether River's schema has all migrations that this program knows, and the table of schedules. It is one query,
+// and pool may log in as the control role. Newer migrations, of the next version of the program, are no fault.
 func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	migrator, err := newMigrator(nil)
 	if err != nil {
@@ -74,15 +79,16 @@ func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 		known[i] = int64(m.Version)
 	}
 	var applied int
-	err = pool.QueryRow(ctx, "select count(*) from "+schema+".river_migration where line = $1 and version = any($2)",
-		riverdriver.MigrationLineMain, known).Scan(&applied)
+	var schedules bool
+	err = pool.QueryRow(ctx, "select count(*), to_regclass('river.rowhouse_schedule') is not null from "+schema+
+		".river_migration where line = $1 and version = any($2)", riverdriver.MigrationLineMain, known).Scan(&applied, &schedules)
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == "42P01" || pgErr.Code == "3F000" || pgErr.Code == "42501") {
 		return false, nil // No table, no schema, or not yet ours to read.
 	}
 	if err != nil {
 		return false, fmt.Errorf("read job queue's migrations: %w", err)
 	}
-	return applied == len(known), nil
+	return applied == len(known) && schedules, nil
 }
 
 // SchemaKey changes whenever [Migrate] would make something else. Test databases are kept by it.
@@ -95,6 +101,9 @@ func SchemaKey() string {
 	}
 	for _, m := range migrator.AllVersions() {
 		key.WriteString(m.SQLUp)
+	}
+	for _, sql := range scheduleTable() {
+		key.WriteString(sql)
 	}
 	example := Grants{ControlRole: "control", EnqueueRole: "enqueue"}
 	for _, sql := range example.statements() {

@@ -16,9 +16,11 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// Workers says what to do with each kind of job. Fill it by [Handle] and [HandlePlatform] before it is given to [New].
+// Workers says what to do with each kind of job, and which come by a schedule. Fill it by [Handle], [HandlePlatform], [Schedule] and
+// [SchedulePlatform] before it is given to [New].
 type Workers struct {
-	handlers []handler
+	handlers  []handler
+	schedules []schedule
 }
 
 // handler is how the worker of a kind is made known to River.
@@ -111,7 +113,7 @@ func (w *Workers) bind(c *Client) (*river.Workers, error) {
 			return nil, fmt.Errorf("jobqueue: %w", err)
 		}
 	}
-	return bound, nil
+	return bound, w.checkSchedules()
 }
 
 // message is a feature's args on their way out of the queue. See [order] for why River gets no type of a feature's.

@@ -24,6 +24,8 @@ type NewTenant struct {
 	Name string
 	// Tier is how strongly the tenant is kept apart; empty means sealed. See [ParseTier].
 	Tier string
+	// TimeZone is what its days and hours go by; empty means UTC. See [ParseTimeZone].
+	TimeZone string
 }
 
 // Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction, or by [Manager.Claim] if one that was made
@@ -156,6 +158,9 @@ func (n *NewTenant) check() (tier tenantschema.Tier, err error) {
 			return "", err
 		}
 	}
+	if n.TimeZone, err = ParseTimeZone(n.TimeZone); err != nil {
+		return "", err
+	}
 	return ParseTier(n.Tier)
 }
 
@@ -210,8 +215,8 @@ func (m *Manager) claim(ctx context.Context, tx pgx.Tx, t Tenant, n NewTenant) e
 		}
 		return nil
 	}
-	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, tier, state) values ($1, $2, $3, $4, $5, $6)",
-		t.ID, n.Slug, cmp.Or(n.Name, n.Slug), t.Cell, string(t.Tier), string(StateProvisioning))
+	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, tier, state, time_zone) values ($1, $2, $3, $4, $5, $6, $7)",
+		t.ID, n.Slug, cmp.Or(n.Name, n.Slug), t.Cell, string(t.Tier), string(StateProvisioning), n.TimeZone)
 	if err != nil {
 		return fmt.Errorf("write catalog row: %w", err)
 	}

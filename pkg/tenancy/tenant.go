@@ -73,6 +73,8 @@ type Tenant struct {
 	// Login is the encrypted password of a dedicated tenant's own login role.
 	Login []byte
 	Plan  string
+	// TimeZone is what the tenant's days and hours go by. See [ParseTimeZone].
+	TimeZone string
 	// State and StateReason say whether the tenant may be served, and if not, why.
 	State       State
 	StateReason string
@@ -98,13 +100,13 @@ func (t Tenant) Runs(on tenantschema.Versions) bool {
 	return (t.State == StateReady || t.State == StateMigrating) && on.Contain(t.SchemaVersion)
 }
 
-const tenantColumns = "id, coalesce(slug, ''), name, schema_name, cell, placement, tier, login, plan, state, state_reason, " +
+const tenantColumns = "id, coalesce(slug, ''), name, schema_name, cell, placement, tier, login, plan, time_zone, state, state_reason, " +
 	"schema_version, created_at, updated_at"
 
 func scanTenant(row pgx.CollectableRow) (Tenant, error) {
 	var t Tenant
 	var schema string
-	err := row.Scan(&t.ID, &t.Slug, &t.Name, &schema, &t.Cell, &t.Placement, &t.Tier, &t.Login, &t.Plan, &t.State, &t.StateReason,
+	err := row.Scan(&t.ID, &t.Slug, &t.Name, &schema, &t.Cell, &t.Placement, &t.Tier, &t.Login, &t.Plan, &t.TimeZone, &t.State, &t.StateReason,
 		&t.SchemaVersion, &t.CreatedAt, &t.UpdatedAt)
 	if err != nil {
 		return t, err

@@ -24,7 +24,7 @@ const claimableSQL = "schema_version = $1 and migration_error = ''"
 // this program's version. The tenant is sealed, whatever n.Tier says. [apperr.Conflict] if the subdomain is another's, or nobody may have it;
 // the one made ahead is then still there for the next.
 //
-// It needs no right of the owner's but to update slug, name, state and created_at of rowhouse.tenants. See docs/provisioning.md for what a
+// It needs no right of the owner's but to update slug, name, time_zone, state and created_at of rowhouse.tenants. See docs/provisioning.md for what a
 // process without the owner's credentials would need instead.
 func (m *Manager) Claim(ctx context.Context, n NewTenant) (t Tenant, found bool, err error) {
 	if _, err = n.check(); err != nil {
@@ -62,8 +62,8 @@ func (m *Manager) claimWarm(ctx context.Context, n NewTenant) (t Tenant, err err
 		if held {
 			return errClaimed
 		}
-		rows, err := tx.Query(ctx, `update rowhouse.tenants set slug = $2, name = coalesce(nullif($3, ''), $2), state = 'ready', created_at = now()
-			where id = $1 returning `+tenantColumns, id, n.Slug, n.Name)
+		rows, err := tx.Query(ctx, `update rowhouse.tenants set slug = $2, name = coalesce(nullif($3, ''), $2), state = 'ready', time_zone = $4,
+			created_at = now() where id = $1 returning `+tenantColumns, id, n.Slug, n.Name, n.TimeZone)
 		if err != nil {
 			return fmt.Errorf("claim %s: %w", id, err)
 		}
