@@ -32,13 +32,6 @@ import (
 // codeVersions are the schemas of tenants that this program's code runs on.
 func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 7} }
 
-// The product's jobs take milliseconds, a turn of an import some seconds. What a killed worker held is worked again rescueAfter its start, and
-// the pause of whoever looks.
-const (
-	jobTimeout  = 30 * time.Second
-	rescueAfter = 40 * time.Second
-)
-
 // openPool opens a pool and makes sure that the database answers.
 func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.Pool, error) {
 	poolConfig, err := pgxpool.ParseConfig("")
@@ -234,48 +227,6 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 		return nil, err
 	}
 	return openPlatform(ctx, cfg, logins, log, works)
-}
-
-// openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
-func (p *platform) openJobs() (err error) {
-	jobs := jobqueue.Config{}
-	workers := jobqueue.NewWorkers()
-	if p.works {
-		jobs = jobqueue.Config{
-			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
-			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, MaxPerTenant: p.cfg.Jobs.MaxPerTenant, PollInterval: p.cfg.Jobs.PollInterval,
-			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
-		}
-		if jobs.ScheduleMetrics, err = p.metrics.RegisterSchedules(); err != nil {
-			return err
-		}
-		jobqueue.HandleForgetEffects(workers)
-		// The client is made below with what the workers are, and the workers are methods of a product that enqueues through the client.
-		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
-			return p.product.RecordActivity(ctx, scope, args)
-		})
-		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ReportDue) error {
-			return p.product.DailyReport(ctx, scope, args)
-		})
-		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ImportDue) error {
-			return p.product.ImportTasks(ctx, scope, args)
-		})
-		jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args mail.Delivery) error {
-			return p.mails.Deliver(ctx, scope, args)
-		})
-		p.handleWebhooks(workers)
-	}
-	if p.jobs, err = jobqueue.New(jobs); err != nil {
-		return err
-	}
-	if err = p.openMail(); err != nil {
-		return err
-	}
-	if p.webhooks, err = newWebhooks(p.cfg.Webhooks, p.jobs, p.metrics, p.log); err != nil {
-		return err
-	}
-	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs, Events: published{p.webhooks}})
-	return err
 }
 
 // close releases what is open, in the reverse order of opening.

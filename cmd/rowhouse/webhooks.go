@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -30,6 +31,8 @@ func (p *platform) handleWebhooks(w *jobqueue.Workers) {
 	jobqueue.Handle(w, func(ctx context.Context, scope tenantschema.Scope, args webhook.Sweep) error {
 		return p.webhooks.SweepDeliveries(ctx, scope, args)
 	})
+	jobqueue.Schedule(w, jobqueue.ScheduleSpec{Name: "webhooks.sweep", Cron: "0 2 * * *", Jitter: 2 * time.Hour},
+		func(time.Time, *time.Location) webhook.Sweep { return webhook.Sweep{} })
 }
 
 // published gives what the product publishes to the webhooks.
