@@ -30,7 +30,7 @@ import (
 )
 
 // codeVersions are the schemas of tenants that this program's code runs on.
-func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 7} }
+func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 8} }
 
 // openPool opens a pool and makes sure that the database answers.
 func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.Pool, error) {

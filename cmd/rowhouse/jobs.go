@@ -18,7 +18,8 @@ import (
 func (c *cli) jobsCommand() *cobra.Command {
 	return c.group("jobs", "See, retry, cancel and pause background jobs",
 		"What `rowhouse work` does; these commands work with the owner's credentials.",
-		c.jobsList(), c.jobsShow(), c.jobsRetry(), c.jobsCancel(), c.jobsPause(), c.jobsResume(), c.jobsStats(), c.newJobsScheduleCommand())
+		c.jobsList(), c.jobsShow(), c.jobsRetry(), c.jobsCancel(), c.jobsPause(), c.jobsResume(), c.jobsStats(),
+		c.newJobsScheduleCommand(), c.jobsBackfills())
 }
 
 // asOperator makes a command that looks into the queue with the owner's credentials.

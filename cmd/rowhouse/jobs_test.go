@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -182,7 +183,7 @@ func TestJobs_Pages(t *testing.T) {
 		if origin != "" {
 			request.Header.Set("Origin", origin)
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := (&http.Client{Timeout: time.Minute}).Do(request)
 		require.NoError(t, err)
 		defer response.Body.Close() //nolint:errcheck // Read to its end.
 		var text buffer

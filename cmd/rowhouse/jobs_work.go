@@ -31,7 +31,9 @@ func (p *platform) openJobs() (err error) {
 			return err
 		}
 		jobqueue.HandleForgetEffects(workers)
-		p.handle(workers)
+		if err = p.handle(workers); err != nil {
+			return err
+		}
 	}
 	if p.jobs, err = jobqueue.New(jobs); err != nil {
 		return err
@@ -48,7 +50,7 @@ func (p *platform) openJobs() (err error) {
 
 // handle registers the product's workers, and what comes by itself. The client is made with what the workers are, and the workers are methods
 // of services that enqueue through the client, so that they are looked up when they run.
-func (p *platform) handle(workers *jobqueue.Workers) {
+func (p *platform) handle(workers *jobqueue.Workers) error {
 	jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
 		return p.product.RecordActivity(ctx, scope, args)
 	})
@@ -66,4 +68,5 @@ func (p *platform) handle(workers *jobqueue.Workers) {
 		return p.mails.Deliver(ctx, scope, args)
 	})
 	p.handleWebhooks(workers)
+	return jobqueue.HandleBackfills(workers, workspace.Backfills()...)
 }

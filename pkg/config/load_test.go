@@ -202,7 +202,8 @@ func TestEachKeySetsItsField(t *testing.T) {
 func leaves(v reflect.Value, prefix string, out map[string]any) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		name := prefix + strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])|(SMTP)(URL)|([A-Z])([A-Z][a-z])`).ReplaceAllString(field.Name, "$1$3${5}_$2$4$6"))
+		words := regexp.MustCompile(`([a-z])([A-Z])|(SMTP)(URL)|([A-Z])([A-Z][a-z])`)
+		name := prefix + strings.ToLower(words.ReplaceAllString(field.Name, "$1$3${5}_$2$4$6"))
 		if field.Type.Kind() == reflect.Struct && field.Type.Name() == field.Name && field.Name != "URL" {
 			leaves(v.Field(i), name+".", out)
 			continue

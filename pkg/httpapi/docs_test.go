@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,7 +169,7 @@ func TestOpenAPI(t *testing.T) {
 					require.NotEmpty(t, shown.Example[field], "%s %s: %s", where, status, field)
 				}
 			}
-			action := method == "post" && strings.Contains(path, "{id}")
+			action := slices.Contains([]string{"rotate", "enable", "test", "redeliver"}, path[strings.LastIndexByte(path, '/')+1:])
 			require.Equal(t, method == "post" && !action || method == "patch", op.RequestBody != nil, where)
 			require.Equal(t, op.RequestBody != nil, op.Responses["400"].Description != "", where)
 

@@ -17,6 +17,9 @@ func (Tenancy) End(ctx context.Context, tx pgx.Tx, tenantID string) (int64, erro
 	if _, err := tx.Exec(ctx, "delete from river.rowhouse_schedule where tenant_id = $1", tenantID); err != nil {
 		return 0, fmt.Errorf("end schedules of tenant %s: %w", tenantID, err)
 	}
+	if _, err := tx.Exec(ctx, "delete from river.rowhouse_backfill where tenant_id = $1", tenantID); err != nil {
+		return 0, fmt.Errorf("end backfills of tenant %s: %w", tenantID, err)
+	}
 	tag, err := tx.Exec(ctx, `delete from river.river_job
 		where metadata @> pg_catalog.jsonb_build_object('tenant', $1::text) and state <> 'running'`, tenantID)
 	if err != nil {

@@ -55,6 +55,9 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, grants Grants) error {
 		return fmt.Errorf("migrate job queue: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, backfillTable); err != nil {
+			return err
+		}
 		if err := makeScheduleTable(ctx, tx); err != nil {
 			return err
 		}
@@ -80,7 +83,7 @@ func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	}
 	var applied int
 	var schedules bool
-	err = pool.QueryRow(ctx, "select count(*), to_regclass('river.rowhouse_schedule') is not null from "+schema+
+	err = pool.QueryRow(ctx, "select count(*), coalesce(to_regclass('river.rowhouse_schedule'), to_regclass('river.rowhouse_backfill')) is not null from "+schema+
 		".river_migration where line = $1 and version = any($2)", riverdriver.MigrationLineMain, known).Scan(&applied, &schedules)
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == "42P01" || pgErr.Code == "3F000" || pgErr.Code == "42501") {
 		return false, nil // No table, no schema, or not yet ours to read.
@@ -102,6 +105,7 @@ func SchemaKey() string {
 	for _, m := range migrator.AllVersions() {
 		key.WriteString(m.SQLUp)
 	}
+	key.WriteString(backfillTable)
 	for _, sql := range scheduleTable() {
 		key.WriteString(sql)
 	}

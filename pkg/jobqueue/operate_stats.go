@@ -65,7 +65,7 @@ type querier interface {
 
 func readStats(ctx context.Context, db querier, most, tenants int) (Stats, error) {
 	stats := Stats{Queues: map[string]telemetry.JobQueueStat{}}
-	rows, err := db.Query(ctx, queueStatsSQL, Queues(), most)
+	rows, err := db.Query(ctx, queueStatsSQL, Queues(), most) //nolint:rowserrcheck // ForEachRow does.
 	if err != nil {
 		return Stats{}, fmt.Errorf("count jobs: %w", err)
 	}

@@ -30,8 +30,8 @@ func cronFields() []string {
 	return []string{"minute", "hour", "day of the month", "month", "day of the week"}
 }
 
-const cronHelp = `an expression has five fields (minute, hour, day of the month, its month, day of the week), such as "0 6 * * *" for each day at 6:00 ` +
-	`or "*/15 8-17 * * mon-fri" for each quarter of an hour at work`
+const cronHelp = `an expression has five fields (minute, hour, day of the month, its month, day of the week), ` +
+	`such as "0 6 * * *" for each day at 6:00 or "*/15 8-17 * * mon-fri" for each quarter of an hour at work`
 
 // parseCron reads a cron expression. Its errors name the field and give an example; they begin with the expression.
 func parseCron(expression string) (*cron.SpecSchedule, error) {

@@ -24,6 +24,9 @@ import (
 // patience bounds every wait; nothing is measured by it.
 const patience = time.Minute
 
+// poll is how often what is waited for is looked at.
+const poll = 10 * time.Millisecond
+
 // effects is a tenant's whole schema in these tests: one table, into which jobs write.
 func effects() fs.FS {
 	return fstest.MapFS{"00001_effects.sql": {Data: []byte(`-- +goose Up
@@ -100,7 +103,12 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{DB: pgtest.NewWith(t, pgtest.Options{TenantFiles: effects()}), ear: make(ear, 100)}
+	return setupOn(t, pgtest.NewWith(t, pgtest.Options{TenantFiles: effects()}))
+}
+
+func setupOn(t *testing.T, d *pgtest.DB) *bundle {
+	t.Helper()
+	b := &bundle{DB: d, ear: make(ear, 100)}
 	b.acme, b.globex = b.Scope("acme"), b.Scope("globex")
 	core, logged := observer.New(zapcore.DebugLevel)
 	b.log, b.logged = zap.New(core), logged

@@ -184,7 +184,8 @@ const lookAhead = 1000
 
 // takeSQL walks over the tenants, each step of the walk giving a tenant's first job as well: while there are more tenants than free workers,
 // that is all there is to know. What was cancelled in the meantime is not updated, and so not taken.
-var takeSQL = strings.NewReplacer("{owner}", owner, "{ahead}", strconv.Itoa(lookAhead),
+var takeSQL = strings.NewReplacer( //nolint:gochecknoglobals // A constant, but for its form.
+	"{owner}", owner, "{ahead}", strconv.Itoa(lookAhead),
 	"{first}", owner+` as tenant, id, kind from river.river_job where state = 'available' and queue = $1`,
 ).Replace(`with recursive
 ahead (tenant, id, kind, seen) as (

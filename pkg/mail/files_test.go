@@ -92,7 +92,7 @@ func TestFiles_Whole(t *testing.T) {
 	require.NoError(t, err)
 	reader, err := os.Open(path)
 	require.NoError(t, err)
-	defer reader.Close() //nolint:errcheck // Nothing was written.
+	t.Cleanup(func() { require.NoError(t, reader.Close()) })
 	m.Subject = "Another"
 	require.NoError(t, files.Deliver(t.Context(), m))
 	got, err := io.ReadAll(reader)

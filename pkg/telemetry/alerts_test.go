@@ -52,6 +52,8 @@ func TestAlerts(t *testing.T) {
 	t.Parallel()
 	m, url := setup(t)
 	fill(t, m)
+	_, err := m.RegisterSchedules()
+	require.NoError(t, err)
 	registered := map[string]bool{"up": true} // Prometheus's own
 	for _, match := range regexp.MustCompile(`(?m)^# TYPE (\S+)`).FindAllStringSubmatch(scrape(t, url), -1) {
 		registered[match[1]] = true

@@ -19,7 +19,7 @@ type CreateTenant struct {
 // PlatformKind names the job.
 func (CreateTenant) PlatformKind() string { return "tenancy.create" }
 
-// JobOpts: somebody waits for it, and would not wait for hours.
+// JobOpts lets it go first, since somebody waits for it, and gives it up before that one would.
 func (c CreateTenant) JobOpts() job.Opts {
 	return job.Opts{Queue: job.QueueCritical, MaxAttempts: 8, Unique: c.Slug}
 }
@@ -37,8 +37,7 @@ func (c CreateTenant) tenant() NewTenant { return NewTenant{Slug: c.Slug, Name: 
 // no other attempt would mend, such as a slug that is taken, ends the job.
 func (m *Manager) CreateByJob(ctx context.Context, args CreateTenant) error {
 	_, _, err := m.Create(ctx, args.tenant())
-	switch apperr.CodeOf(err) {
-	case apperr.Invalid, apperr.Conflict, apperr.Refused:
+	if code := apperr.CodeOf(err); code == apperr.Invalid || code == apperr.Conflict || code == apperr.Refused {
 		return job.Cancel(err)
 	}
 	return err
