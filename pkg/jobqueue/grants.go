@@ -92,10 +92,12 @@ func (g Grants) policies() []policy {
 	}
 }
 
-// apply makes the index that turns walk by, and gives the rights. River's owner is not subject to the policies.
+// apply makes what turns need, and gives the rights. River's owner is not subject to the policies.
 func (g Grants) apply(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, turnsIndex); err != nil {
-		return fmt.Errorf("index: %w", err)
+	for _, sql := range turnsTables() {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("make what turns need: %w", err)
+		}
 	}
 	for _, sql := range g.statements() {
 		if _, err := tx.Exec(ctx, sql); err != nil {

@@ -13,7 +13,10 @@ import (
 )
 
 func tables() []string {
-	return []string{"river_job", "river_queue", "river_leader", "river_migration", "river_notification"}
+	return []string{
+		"river_job", "river_queue", "river_leader", "river_migration", "river_notification",
+		"rowhouse_schedule", "rowhouse_backfill", "rowhouse_turns_default",
+	}
 }
 
 func TestTenantRoleHasNoRightOnTheQueue(t *testing.T) {
@@ -32,13 +35,15 @@ func TestTenantRoleHasNoRightOnTheQueue(t *testing.T) {
 		"select river.river_job_state_in_bitmask(b'11111111', 'available')",
 	}
 	for _, table := range tables() {
-		statements = append(statements, "select count(*) from river."+table, "delete from river."+table)
+		statements = append(statements, "select count(*) from river."+table, "delete from river."+table, "lock table river."+table)
 	}
 	for _, sql := range statements {
 		t.Run(sql, func(t *testing.T) {
 			t.Parallel()
-			_, err := b.acme.Exec(t.Context(), sql)
-			requireState(t, err, "42501")
+			requireState(t, b.acme.InTx(t.Context(), func(tx *tenantschema.Tx) error {
+				_, err := tx.Exec(t.Context(), sql)
+				return err
+			}), "42501")
 		})
 	}
 }
@@ -130,6 +135,7 @@ func TestCellLogin(t *testing.T) {
 		"update river.river_queue set paused_at = now()",
 		"insert into river.river_queue (name, paused_at, updated_at) values ('default', now(), now())",
 		"select count(*) from river.river_queue",
+		"lock table river.rowhouse_turns_default",
 		"select count(*) from river.river_leader",
 		"select count(*) from river.river_migration",
 		"select count(*) from river.river_notification",

@@ -69,7 +69,7 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, grants Grants) error {
 	return nil
 }
 
-// MigrationsCurrent reports whether River's schema has all migrations that this program knows, and the table of schedules. It is one query,
+// MigrationsCurrent reports whether River's schema has all migrations that this program knows, and the tables beside it. It is one query,
 // and pool may log in as the control role. Newer migrations, of the next version of the program, are no fault.
 func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	migrator, err := newMigrator(nil)
@@ -82,28 +82,31 @@ func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 		known[i] = int64(m.Version)
 	}
 	var applied int
-	var schedules bool
-	err = pool.QueryRow(ctx, "select count(*), coalesce(to_regclass('river.rowhouse_schedule'), to_regclass('river.rowhouse_backfill')) is not null from "+schema+
-		".river_migration where line = $1 and version = any($2)", riverdriver.MigrationLineMain, known).Scan(&applied, &schedules)
+	var tables bool
+	err = pool.QueryRow(ctx, `select count(*), to_regclass('river.rowhouse_schedule') is not null and to_regclass('river.rowhouse_backfill') is not null
+			and to_regclass('river.rowhouse_turns_bulk') is not null
+		from river.river_migration where line = $1 and version = any($2)`, riverdriver.MigrationLineMain, known).Scan(&applied, &tables)
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == "42P01" || pgErr.Code == "3F000" || pgErr.Code == "42501") {
 		return false, nil // No table, no schema, or not yet ours to read.
 	}
 	if err != nil {
 		return false, fmt.Errorf("read job queue's migrations: %w", err)
 	}
-	return applied == len(known) && schedules, nil
+	return applied == len(known) && tables, nil
 }
 
 // SchemaKey changes whenever [Migrate] would make something else. Test databases are kept by it.
 func SchemaKey() string {
 	var key strings.Builder
-	key.WriteString(turnsIndex)
 	migrator, err := newMigrator(nil)
 	if err != nil {
 		panic(err) // The migrations are embedded, and the line's name is River's own.
 	}
 	for _, m := range migrator.AllVersions() {
 		key.WriteString(m.SQLUp)
+	}
+	for _, sql := range turnsTables() {
+		key.WriteString(sql)
 	}
 	key.WriteString(backfillTable)
 	for _, sql := range scheduleTable() {

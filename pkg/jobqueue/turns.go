@@ -107,27 +107,36 @@ func (t *turns) round(
 	for _, id := range slices.Sorted(maps.Keys(t.mine)) {
 		busy, counts = append(busy, id), append(counts, t.mine[id])
 	}
+	// One round trip, and one transaction: of the statement that takes, too.
 	batch := &pgx.Batch{}
-	batch.Queue(settleSQL, t.queue)
+	batch.Queue("begin")
+	batch.Queue("lock table " + lockOf(t.queue) + " in share row exclusive mode")
+	batch.Queue(settleSQL)
 	versions := t.c.cfg.Versions
 	batch.Queue(takeSQL, t.queue, t.cursor, want, params.Kind, busy, counts, t.cap, t.c.cfg.MaxPerTenant, versions.Min, versions.Max,
 		params.Now, params.ClientID, params.MaxAttemptedBy)
+	batch.Queue("commit")
 	results := t.c.cfg.Pool.SendBatch(ctx, batch)
-	if _, err = results.Exec(); err != nil {
-		_ = results.Close()
-		return 0, false, err
-	}
-	rows, err := results.Query()
-	if err == nil {
-		var taken []taken
-		if taken, err = pgx.CollectRows(rows, scanTaken); err == nil {
-			jobs, full = t.keep(taken, into)
+	for range 3 {
+		if _, err = results.Exec(); err != nil {
+			_ = results.Close() // The pool closes the connection, since it is in a transaction.
+			return 0, false, err
 		}
 	}
-	if closeErr := results.Close(); err == nil { // It is the commit.
+	var got []taken
+	rows, err := results.Query()
+	if err == nil {
+		got, err = pgx.CollectRows(rows, scanTaken)
+	}
+	// Only what was committed is ours. If nobody can say, the jobs are found again by whoever looks for lost ones.
+	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
-	return jobs, full, err
+	if err != nil {
+		return 0, false, err
+	}
+	jobs, full = t.keep(got, into)
+	return jobs, full, nil
 }
 
 // keep notes what was taken.
@@ -171,13 +180,25 @@ const turnsIndex = "create index if not exists rowhouse_turns on river.river_job
 const owner = `coalesce(metadata ->> 'tenant', '') collate "C"`
 
 // settleSQL prepares the transaction of a fetch. The queue is empty one moment and holds a million jobs the next, so that the statistics by
-// which PostgreSQL chooses are worth nothing: it is told to walk by the index. The lock lets one process after the other fetch from a
-// queue, because they would take the same jobs, and count what runs by the same rows.
+// which PostgreSQL chooses are worth nothing: it is told to walk by the index, and to keep the plan, since making one takes longer than the
+// walk.
 const settleSQL = `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
 	set_config('enable_incremental_sort', 'off', true), set_config('jit', 'off', true),
-	set_config('plan_cache_mode', 'force_generic_plan', true), -- planning would take longer than the walk
-	pg_advisory_xact_lock(hashtextextended('rowhouse.turns:' || $1, 0))`
+	set_config('plan_cache_mode', 'force_generic_plan', true)`
+
+// lockOf names the table that is locked by who fetches from a queue, so that one process does after the other: they would take the same
+// jobs, and count what runs by the same rows. It holds nothing. An advisory lock could be held by any role that guesses its number.
+func lockOf(queue string) string { return schema + ".rowhouse_turns_" + queue }
+
+// turnsTables makes what the turns need beside River's tables.
+func turnsTables() []string {
+	made := []string{turnsIndex}
+	for _, queue := range Queues() {
+		made = append(made, "create table if not exists "+lockOf(queue)+" ()")
+	}
+	return made
+}
 
 // lookAhead bounds how many tenants that cannot be served now, or have no room, are passed by in one fetch.
 const lookAhead = 1000
