@@ -35,7 +35,8 @@ func jobAttacks() []attack {
 			"set local rowhouse.tenant = '{aid}'",
 			jobColumns+", id) values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}', nextval('river.river_job_id_seq') + 1)"),
 		job("jobs-key", "take the key of a unique job of the victim's, so that it is never enqueued", open, "set local rowhouse.tenant = '{aid}'",
-			jobColumns+", unique_key, unique_states) values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}', convert_to('{vid}/x', 'UTF8'), 255::bit(8))"),
+			jobColumns+", unique_key, unique_states) values "+
+				"('{}', 'note', 1, '{\"tenant\": \"{aid}\"}', convert_to('{vid}/x', 'UTF8'), 255::bit(8))"),
 		job("jobs-stall", "lock the table that whoever takes jobs has to lock", powerful, "lock table river.rowhouse_turns_default"),
 		job("jobs-own", "enqueue a job of any kind for oneself", nil, "set local rowhouse.tenant = '{aid}'",
 			jobColumns+") values ('{}', 'note', 1, '{\"tenant\": \"{aid}\"}')").open("ooo", "ooo", whyOwnJobs),

@@ -25,8 +25,9 @@ func (c *cli) jobsBackfills() *cobra.Command {
 			}
 			rows := make([][]string, len(list))
 			for i, b := range list {
-				rows[i] = []string{
-					b.Name, strconv.FormatInt(b.Tenants, 10), strconv.FormatInt(b.Finished, 10), strconv.FormatInt(b.Failed, 10), strconv.FormatInt(b.Rows, 10), b.Started.Format(time.RFC3339),
+				rows[i] = []string{b.Name, "", "", "", "", b.Started.Format(time.RFC3339)}
+				for column, n := range []int64{b.Tenants, b.Finished, b.Failed, b.Rows} {
+					rows[i][column+1] = strconv.FormatInt(n, 10)
 				}
 			}
 			return c.print(list, []string{"BACKFILL", "TENANTS", "FINISHED", "FAILED", "ROWS", "STARTED"}, rows)

@@ -83,8 +83,8 @@ func MigrationsCurrent(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
 	}
 	var applied int
 	var tables bool
-	err = pool.QueryRow(ctx, `select count(*), to_regclass('river.rowhouse_schedule') is not null and to_regclass('river.rowhouse_backfill') is not null
-			and to_regclass('river.rowhouse_turns_bulk') is not null
+	err = pool.QueryRow(ctx, `select count(*), to_regclass('river.rowhouse_schedule') is not null
+			and to_regclass('river.rowhouse_backfill') is not null and to_regclass('river.rowhouse_turns_bulk') is not null
 		from river.river_migration where line = $1 and version = any($2)`, riverdriver.MigrationLineMain, known).Scan(&applied, &tables)
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && (pgErr.Code == "42P01" || pgErr.Code == "3F000" || pgErr.Code == "42501") {
 		return false, nil // No table, no schema, or not yet ours to read.
