@@ -92,10 +92,13 @@ type Files struct {
 	Dir string
 }
 
+// FilesDirName is the directory of customers' files in data_dir.
+const FilesDirName = "files"
+
 // FilesDir is the directory of customers' files: files.dir, or files in data_dir.
 func (c Config) FilesDir() string {
 	if c.Files.Dir == "" {
-		return filepath.Join(c.DataDir, "files")
+		return filepath.Join(c.DataDir, FilesDirName)
 	}
 	return c.Files.Dir
 }

@@ -29,7 +29,7 @@ type request struct {
 	keyID  uuid.UUID
 	// streams says that the body is a file: fields are in the query.
 	streams bool
-	cause  error // of an answer that does not tell it
+	cause   error // of an answer that does not tell it
 }
 
 type requestKey struct{}

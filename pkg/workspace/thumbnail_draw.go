@@ -17,7 +17,7 @@ import (
 const (
 	// maxSide is the longer side of a thumbnail, in points.
 	maxSide = 320
-	// maxPoints is what a picture may have, however small its file is. Decoding takes 4 to 12 bytes for each.
+	// maxPoints is what a picture may have, however small its file is. Decoding takes up to 15 bytes for each.
 	maxPoints = 40_000_000
 	// maxSourceSide keeps the scaler's memory in bounds, which goes by the height of a picture. JPEG has no longer sides.
 	maxSourceSide = 65_535
