@@ -51,7 +51,9 @@ type AttachmentFile struct {
 // accepted; one of content is wrapped.
 //
 // The row is written when the file is whole. So a crash leaves at most a file without a row, which [Service.SweepFiles] removes.
-func (s *Service) CreateAttachment(ctx context.Context, scope tenantschema.Scope, taskID uuid.UUID, name string, content io.Reader) (Attachment, error) {
+func (s *Service) CreateAttachment(
+	ctx context.Context, scope tenantschema.Scope, taskID uuid.UUID, name string, content io.Reader,
+) (Attachment, error) {
 	var check checker
 	name = check.fileName("name", name)
 	if err := check.err("The file cannot be stored under this name."); err != nil {

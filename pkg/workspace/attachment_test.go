@@ -151,10 +151,11 @@ func TestSweepFiles(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	task, other := b.home(t, b.acme), b.home(t, b.acme)
-	gone := b.attach(t, b.acme, task.ID, "gone.png", drawn(t, 9, 9))
-	kept := b.attach(t, b.acme, other.ID, "kept.png", drawn(t, 9, 9))
+	gone := b.attach(t, b.acme, task.ID, "gone", "x")
+	kept := b.attach(t, b.acme, other.ID, "kept", "x")
 	for _, a := range []workspace.Attachment{gone, kept} {
-		require.NoError(t, b.MakeThumbnail(t.Context(), b.acme, workspace.ThumbnailDue{AttachmentID: a.ID}))
+		_, err := b.files.Put(t.Context(), b.acme.Tenant().Schema, "thumbnails/"+a.ID.String(), strings.NewReader("x"), 1)
+		require.NoError(t, err)
 	}
 	foreign := b.attach(t, b.globex, b.home(t, b.globex).ID, "a", "globex's")
 	_, err := b.files.Put(t.Context(), b.acme.Tenant().Schema, "exports/of-a-later-version", strings.NewReader("x"), 1)

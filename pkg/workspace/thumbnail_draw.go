@@ -114,6 +114,7 @@ func (t turn) apply(src *image.RGBA) *image.RGBA {
 // place gives where a point of a picture goes, whose last column and row are right and bottom.
 func (t turn) place(x, y, right, bottom int) (toX, toY int) {
 	switch t {
+	case upright:
 	case 2:
 		return right - x, y
 	case 3:

@@ -54,7 +54,7 @@ func held(t *testing.T, w, h int, orientation byte) string {
 	t.Helper()
 	plain := encoded(t, func(out io.Writer) error { return jpeg.Encode(out, picture(w, h), nil) })
 	exif := "Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00" + string(orientation) + "\x00\x00\x00\x00\x00\x00"
-	length := binary.BigEndian.AppendUint16(nil, uint16(len(exif)+2)) //nolint:gosec // Some thirty bytes.
+	length := binary.BigEndian.AppendUint16(nil, uint16(len(exif)+2))
 	return plain[:2] + "\xff\xe1" + string(length) + exif + plain[2:]
 }
 
@@ -85,7 +85,7 @@ func TestThumbnails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	task := b.home(t, b.acme)
-	clear := image.NewNRGBA(image.Rect(0, 0, 640, 320))
+	glass := image.NewNRGBA(image.Rect(0, 0, 640, 320))
 	small, err := base64.StdEncoding.DecodeString(webp)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -93,15 +93,15 @@ func TestThumbnails(t *testing.T) {
 		w, h     int
 		wantType string
 	}{
-		"wide png":   {drawn(t, 800, 400), 320, 160, "image/jpeg"},
-		"tall jpeg":  {held(t, 200, 1000, 1), 64, 320, "image/jpeg"},
-		"turned":     {held(t, 640, 320, 6), 160, 320, "image/jpeg"},
-		"nonsense":   {held(t, 640, 320, 9), 320, 160, "image/jpeg"},
-		"small":      {drawn(t, 30, 20), 30, 20, "image/jpeg"},
-		"a line":     {drawn(t, 3000, 1), 320, 1, "image/jpeg"},
-		"see-though": {encoded(t, func(out io.Writer) error { return png.Encode(out, clear) }), 320, 160, "image/png"},
-		"gif":        {encoded(t, func(out io.Writer) error { return gif.Encode(out, picture(640, 640), nil) }), 320, 320, "image/jpeg"},
-		"webp":       {string(small), 1, 1, "image/jpeg"},
+		"wide png":    {drawn(t, 800, 400), 320, 160, "image/jpeg"},
+		"tall jpeg":   {held(t, 200, 1000, 1), 64, 320, "image/jpeg"},
+		"turned":      {held(t, 640, 320, 6), 160, 320, "image/jpeg"},
+		"nonsense":    {held(t, 640, 320, 9), 320, 160, "image/jpeg"},
+		"small":       {drawn(t, 30, 20), 30, 20, "image/jpeg"},
+		"a line":      {drawn(t, 3000, 1), 320, 1, "image/jpeg"},
+		"see-through": {encoded(t, func(out io.Writer) error { return png.Encode(out, glass) }), 320, 160, "image/png"},
+		"gif":         {encoded(t, func(out io.Writer) error { return gif.Encode(out, picture(640, 640), nil) }), 320, 320, "image/jpeg"},
+		"webp":        {string(small), 1, 1, "image/jpeg"},
 	} {
 		a := b.attach(t, b.acme, task.ID, name, c.file)
 		m, contentType := b.thumbnailOf(t, a.ID)
