@@ -145,17 +145,21 @@ func TestThumbnailJob(t *testing.T) {
 	require.Len(t, b.lying(t, b.acme), 2)
 
 	whole := drawn(t, 400, 400)
-	for name, content := range map[string]string{
-		"bomb":         bomb(1<<30, 1<<30),
-		"just too big": bomb(6400, 6251),
-		"too tall":     bomb(1, 65_536),
-		"cut":          whole[:len(whole)/2],
-		"head only":    whole[:16],
-		"gif of none":  "GIF89a",
+	for name, c := range map[string]struct{ content, problem string }{
+		"bomb":         {bomb(1<<30, 1<<30), "is not decoded"},
+		"just too big": {bomb(6400, 6251), "is not decoded"},
+		"too tall":     {bomb(1, 65_536), "is not decoded"},
+		"just not":     {bomb(6400, 6250), "unexpected EOF"},
+		"cut":          {whole[:len(whole)/2], "not enough pixel data"},
+		"head only":    {whole[:16], "unexpected EOF"},
+		"gif of none":  {"GIF89a", "unexpected EOF"},
 	} {
+		content := c.content
 		a := b.attach(t, b.acme, task.ID, name, content)
 		require.Zero(t, next(t, ended, "workspace.thumbnail cancelled"), name)
-		_, err := b.OpenThumbnail(t.Context(), b.acme, a.ID)
+		err := b.MakeThumbnail(t.Context(), b.acme, workspace.ThumbnailDue{AttachmentID: a.ID})
+		require.ErrorContains(t, err, c.problem, name)
+		_, err = b.OpenThumbnail(t.Context(), b.acme, a.ID)
 		requireNotFound(t, err)
 		file, err := b.OpenAttachment(t.Context(), b.acme, a.ID)
 		require.NoError(t, err)
