@@ -120,9 +120,20 @@ func TestCLI_LifeOfATenant(t *testing.T) {
 	}
 	require.Contains(t, h.must("key", "list", "acme"), "revoked")
 
-	h.must("tenant", "delete", "acme", "--confirm", "acme")
-	h.json(&acme, "tenant", "delete", "acme", "--confirm", "acme")
-	require.Equal(t, "deleted", acme["state"])
+	schema, isText := acme["schema"].(string)
+	require.True(t, isText)
+	files := filepath.Join(h.dir, ".rowhouse", "files")
+	for _, tenant := range []string{schema, "t_other"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(files, tenant, "attachments"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(files, tenant, "attachments", "one"), nil, 0o600))
+	}
+	for _, removed := range []float64{1, 0} {
+		h.json(&acme, "tenant", "delete", "acme", "--confirm", "acme")
+		require.Equal(t, "deleted", acme["state"])
+		require.InDelta(t, removed, acme["files_removed"], 0)
+		require.NoDirExists(t, filepath.Join(files, schema))
+		require.FileExists(t, filepath.Join(files, "t_other", "attachments", "one"))
+	}
 	require.Equal(t, 1, h.run("key", "list", "acme").code)
 	require.Equal(t, 1, h.run("tenant", "create", "acme").code, "in quarantine")
 }

@@ -44,7 +44,7 @@ func (p *platform) openJobs() (err error) {
 	if p.webhooks, err = newWebhooks(p.cfg.Webhooks, p.jobs, p.metrics, p.log); err != nil {
 		return err
 	}
-	p.product, err = workspace.New(workspace.Config{Jobs: p.jobs, Events: published{p.webhooks}})
+	p.product, err = p.newProduct()
 	return err
 }
 
@@ -68,5 +68,6 @@ func (p *platform) handle(workers *jobqueue.Workers) error {
 		return p.mails.Deliver(ctx, scope, args)
 	})
 	p.handleWebhooks(workers)
+	p.handleFiles(workers)
 	return jobqueue.HandleBackfills(workers, workspace.Backfills()...)
 }

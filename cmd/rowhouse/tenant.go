@@ -37,6 +37,8 @@ type tenantView struct {
 	Created *bool `json:"created,omitempty"`
 	// JobsEnded is how many jobs this call removed. Only `tenant delete` has it.
 	JobsEnded *int64 `json:"jobs_ended,omitempty"`
+	// FilesRemoved is how many files this call removed. Only `tenant delete` has it.
+	FilesRemoved *int `json:"files_removed,omitempty"`
 }
 
 func viewTenant(cfg config.Config, t tenancy.Tenant) tenantView {
@@ -274,7 +276,7 @@ func (c *cli) tenantResume() *cobra.Command {
 func (c *cli) tenantDelete() *cobra.Command {
 	var confirm string
 	cmd := c.asOwner("delete TENANT", "Delete a tenant with all its data, for ever",
-		"The tenant is archived first, so that nothing serves it any more; then schema, role and jobs are dropped. There is no way back.\n"+
+		"The tenant is archived first, so that nothing serves it any more; then schema, role, jobs and the files in files.dir are dropped. There is no way back.\n"+
 			"The subdomain stays unused for tenants.slug_quarantine.",
 		func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
 			t, err := o.Get(ctx, args[0])
@@ -288,9 +290,14 @@ func (c *cli) tenantDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			files, err := removeFiles(ctx, cfg, deleted.Tenant)
+			if err != nil {
+				return err
+			}
 			view := viewTenant(cfg, deleted.Tenant)
-			view.JobsEnded = &deleted.Jobs
-			return c.printOne(view, append(view.fields(), []string{"jobs ended", strconv.FormatInt(deleted.Jobs, 10)}))
+			view.JobsEnded, view.FilesRemoved = &deleted.Jobs, &files
+			return c.printOne(view, append(view.fields(), []string{"jobs ended", strconv.FormatInt(deleted.Jobs, 10)},
+				[]string{"files removed", strconv.Itoa(files)}))
 		})
 	cmd.Flags().StringVar(&confirm, "confirm", "", "the slug of the tenant, to say that you mean it")
 	return cmd

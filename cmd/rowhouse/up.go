@@ -107,7 +107,7 @@ func (c *cli) upDatabase(
 		return logins, func() error { return nil }, err
 	}
 	server, err := pgserver.Start(ctx, pgserver.Config{
-		DataDir: cfg.DataDir, Keeps: []string{secretFile, ownerFile, demoFile, signingKeyFile, mailDir},
+		DataDir: cfg.DataDir, Keeps: []string{secretFile, ownerFile, demoFile, signingKeyFile, mailDir, config.FilesDirName},
 		Progress: func(line string) { log.Info(line) },
 	})
 	if err != nil {

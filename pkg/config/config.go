@@ -18,6 +18,7 @@ package config
 import (
 	netmail "net/mail"
 	"net/netip"
+	"path/filepath"
 	"time"
 )
 
@@ -28,6 +29,7 @@ type Config struct {
 	Database     Database
 	Jobs         Jobs
 	Mail         Mail
+	Files        Files
 	Webhooks     Webhooks
 	Tenants      Tenants
 	Provisioning Provisioning
@@ -49,6 +51,7 @@ type Server struct {
 	MaxHeaderBytes    ByteSize
 	MaxBodyBytes      ByteSize
 	MaxImportBytes    ByteSize
+	MaxUploadBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
 }
@@ -82,6 +85,22 @@ type Mail struct {
 	From    netmail.Address
 	SMTPURL SMTP
 	Dir     string
+}
+
+// Files is the section "files": where customers' files lie. See [Config.FilesDir].
+type Files struct {
+	Dir string
+}
+
+// FilesDirName is the directory of customers' files in data_dir.
+const FilesDirName = "files"
+
+// FilesDir is the directory of customers' files: files.dir, or files in data_dir.
+func (c Config) FilesDir() string {
+	if c.Files.Dir == "" {
+		return filepath.Join(c.DataDir, FilesDirName)
+	}
+	return c.Files.Dir
 }
 
 // Webhooks is the section "webhooks": what customers' own systems are told.

@@ -39,6 +39,7 @@ func sections() map[string]string {
 		"database":     "PostgreSQL, and how much of it this process may use.",
 		"jobs":         "Background jobs: `rowhouse work`, and `rowhouse up`.",
 		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
+		"files":        "Files that customers attach to tasks; see docs/files.md.",
 		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
@@ -129,6 +130,12 @@ func tableOf(c *Config) []key {
 			usage:   "most bytes of a file of tasks that is imported",
 			why:     "More is answered with 413. A file is held in memory while it is stored and while it is worked. It must come within request_timeout.",
 			setting: size(&c.Server.MaxImportBytes, within(KiB, 100*MiB)),
+		},
+		{
+			name: "server.max_upload_bytes", def: "25MiB",
+			usage:   "most bytes of a file that is attached to a task",
+			why:     "More is answered with 413. A file goes to disk as it comes, and is not held in memory. It must come within request_timeout.",
+			setting: size(&c.Server.MaxUploadBytes, within(KiB, 10*1024*MiB)),
 		},
 		{
 			name: "server.drain_time", def: "500ms",
@@ -272,6 +279,13 @@ func tableOf(c *Config) []key {
 			why: "For development: nobody sends them on. `up` uses mail in data_dir if neither is set, and shows what is there at /mailbox of\n" +
 				"server.admin_addr; `work` wants one of the two.",
 			setting: text(&c.Mail.Dir, "directory"),
+		},
+		{
+			name: "files.dir", def: "",
+			usage: "directory of the files that are attached to tasks; empty: files in data_dir",
+			why: "A directory below it for each tenant. `serve`, `work` and `tenant delete` need the same one: on more than one machine, a file\n" +
+				"system that they share. Back it up with the database.",
+			setting: text(&c.Files.Dir, "directory"),
 		},
 		{
 			name: "webhooks.allow_http", def: "false",

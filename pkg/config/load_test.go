@@ -66,7 +66,7 @@ func TestDefaults(t *testing.T) {
 		Server: config.Server{
 			Addr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:9090", BaseDomain: "localhost",
 			ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute,
-			RequestTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10, MaxBodyBytes: 1 << 20, MaxImportBytes: 10 << 20,
+			RequestTimeout: 10 * time.Second, MaxHeaderBytes: 32 << 10, MaxBodyBytes: 1 << 20, MaxImportBytes: 10 << 20, MaxUploadBytes: 25 << 20,
 			DrainTime: 500 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Database: config.Database{RolePrefix: "rowhouse", MaxConns: 16, ControlConns: 8,
@@ -125,7 +125,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"data_dir": "/var/lib/rowhouse", "server.addr": "[::1]:81", "server.admin_addr": "host-1.example:0", "server.base_domain": "example.com",
 		"server.trusted_proxies": "10.0.0.0/8,192.0.2.7/32,2001:db8::1/128", "server.read_header_timeout": "1s",
 		"server.read_timeout": "2m", "server.write_timeout": "3m", "server.idle_timeout": "4h", "server.request_timeout": "1m5s",
-		"server.max_header_bytes": "64KiB", "server.max_body_bytes": "5000", "server.max_import_bytes": "7000",
+		"server.max_header_bytes": "64KiB", "server.max_body_bytes": "5000", "server.max_import_bytes": "7000", "server.max_upload_bytes": "9000",
 		"server.drain_time": "0s", "server.shutdown_timeout": "6s",
 		"database.url":          "postgres://owner:********@db.example,db2.example:5433/rowhouse?sslmode=require",
 		"database.login_secret": "********", "database.role_prefix": "rh2_", "database.max_conns": "7", "database.control_conns": "9",
@@ -138,7 +138,8 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
 		"mail.from": `"Acme" <no-reply@example.com>`, "mail.smtp_url": "smtp://house:********@smtp.example:2525?tls=opportunistic",
-		"mail.dir": "", // Excludes mail.smtp_url, and has a test of its own.
+		"files.dir": "/srv/files",
+		"mail.dir":  "", // Excludes mail.smtp_url, and has a test of its own.
 	}
 	var env []string
 	var file strings.Builder

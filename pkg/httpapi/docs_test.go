@@ -114,7 +114,8 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "Delivery", "FieldProblem", "Import", "ImportError", "ListOfActivity", "ListOfDelivery", "ListOfImport",
+		"Activity", "ActivityData", "Attachment", "Delivery", "FieldProblem", "Import", "ImportError", "ListOfActivity", "ListOfAttachment",
+		"ListOfDelivery", "ListOfImport",
 		"ListOfProject", "ListOfReport", "ListOfTask", "ListOfWebhook", "NewProject", "NewReport", "NewTask", "NewWebhook", "Problem", "Project",
 		"ProjectPatch", "Report", "ReportRequested", "Task", "TaskPatch", "Webhook", "WebhookPatch",
 	}, names)
@@ -190,12 +191,15 @@ func TestOpenAPI(t *testing.T) {
 			if op.RequestBody != nil && op.RequestBody.Content["text/csv"] != nil {
 				body, header = "title\n", http.Header{"Content-Type": {"text/csv"}}
 			}
+			if op.RequestBody != nil && op.RequestBody.Content["application/octet-stream"] != nil {
+				address, body, header = address+"?name=a.txt", "text", http.Header{"Content-Type": {"text/plain"}}
+			}
 			got := e.do(call{method: verb, path: address, key: e.acmeKey, body: body, header: header})
 			require.Equal(t, want, got.status, "%s: %s", where, got.body)
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}
 	}
-	require.Equal(t, 29, operations)
+	require.Equal(t, 35, operations)
 
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/csv"]["get"].Responses["200"].Content, "text/csv")
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/html"]["get"].Responses["200"].Content, "text/html")

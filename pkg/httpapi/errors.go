@@ -37,6 +37,8 @@ const (
 	readOnlyDetail  = "This key may only read. Use a key with the scope write."
 	notJSONDetail   = "Send the body as Content-Type: " + mimeJSON + "."
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
+	notPlainDetail  = "Send the file as it is, without Content-Encoding."
+	rangeDetail     = "The file has no such part. The header Content-Range says how long it is."
 	busyDetail      = "Too busy right now. Try again in a moment."
 )
 
@@ -110,6 +112,8 @@ func kindOf(status int) (kind, title string) {
 		return "too_large", "The request is too large"
 	case http.StatusUnsupportedMediaType:
 		return "unsupported_media_type", "Unsupported content type"
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "range_not_satisfiable", "There is no such part"
 	case http.StatusUnprocessableEntity:
 		return "invalid", "The request is invalid"
 	case http.StatusServiceUnavailable:
@@ -169,7 +173,7 @@ func classify(ctx context.Context, err error) *Problem {
 	if e, ok := errors.AsType[*apperr.Error](err); ok && e.Code != apperr.Internal {
 		p := newProblem(statusOf(e.Code), e.Message)
 		for _, f := range e.Fields {
-			p.Errors = append(p.Errors, FieldProblem{Location: locate(requestFrom(ctx).method, f.Path), Message: f.Message})
+			p.Errors = append(p.Errors, FieldProblem{Location: locate(requestFrom(ctx), f.Path), Message: f.Message})
 		}
 		return p
 	}
@@ -218,9 +222,9 @@ func classifySQL(state string) *Problem {
 }
 
 // locate says where the field of a feature's input stands in the request: what is read has its fields in the query, what is
-// changed in the body.
-func locate(method, path string) string {
-	if isRead(method) {
+// changed in the body, unless that is a file.
+func locate(r *request, path string) string {
+	if isRead(r.method) || r.streams {
 		return "query." + path
 	}
 	return "body." + path

@@ -174,7 +174,7 @@ func (f failing) Enqueue(ctx context.Context, tx *tenantschema.Tx, _ job.Args, _
 // failingEdge is an edge on which the creation of a task fails in the given way.
 func failingEdge(t *testing.T, change func(*httpapi.Config), f failing) (*edge, call) {
 	t.Helper()
-	work, err := workspace.New(workspace.Config{Jobs: f})
+	work, err := workspace.New(workspace.Config{Jobs: f, Files: files(t)})
 	require.NoError(t, err)
 	e := open(t, func(c *httpapi.Config) {
 		c.Workspace = work

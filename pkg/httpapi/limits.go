@@ -21,6 +21,7 @@ const (
 	mimeJSON       = "application/json"
 	mimeMergePatch = "application/merge-patch+json" // RFC 7396
 	mimeCSV        = "text/csv"                     // RFC 4180
+	mimeFile       = "application/octet-stream"
 )
 
 // limit bounds the time of the request. How large its body may be is up to the operation: see readBody.
@@ -56,9 +57,12 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	var err error
-	if takesCSV(ctx.Operation()) {
+	switch op := ctx.Operation(); {
+	case takes(op, mimeFile):
+		err = streamFile(c, h.cfg.Workspace.MaxUploadBytes())
+	case takes(op, mimeCSV):
 		err = bufferCSV(c, h.cfg.MaxImportBytes)
-	} else {
+	default:
 		err = bufferJSON(c, h.cfg.MaxBodyBytes)
 	}
 	if err != nil {
@@ -68,8 +72,8 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-func takesCSV(op *huma.Operation) bool {
-	return op.RequestBody != nil && op.RequestBody.Content[mimeCSV] != nil
+func takes(op *huma.Operation, kind string) bool {
+	return op.RequestBody != nil && op.RequestBody.Content[kind] != nil
 }
 
 // bufferJSON reads the body as JSON, and replaces its content type by the one that huma knows.
@@ -98,6 +102,35 @@ func bufferCSV(c echo.Context, most int64) error {
 	return err
 }
 
+// streamFile lets the body be read as it comes, whatever it is declared as.
+func streamFile(c echo.Context, most int64) error {
+	req := c.Request()
+	if req.Header.Get(echo.HeaderContentEncoding) != "" {
+		return newProblem(http.StatusUnsupportedMediaType, notPlainDetail)
+	}
+	if req.ContentLength > most {
+		return tooLarge(most)
+	}
+	requestFrom(req.Context()).streams = true
+	req.Body = upload{http.MaxBytesReader(c.Response().Writer, req.Body, most), most}
+	return nil
+}
+
+// upload is a body whose errors are problems.
+type upload struct {
+	io.ReadCloser
+
+	most int64
+}
+
+func (u upload) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = unreadable(err, u.most)
+	}
+	return n, err
+}
+
 // buffer replaces the body of the request by what was read of it, and gives that.
 func buffer(c echo.Context, most int64) ([]byte, error) {
 	req := c.Request()
@@ -107,16 +140,21 @@ func buffer(c echo.Context, most int64) ([]byte, error) {
 	// The writer of net/http itself, not Echo's: MaxBytesReader tells it to close the connection of who sends too much.
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, req.Body, most))
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, tooLarge(most)
-		}
-		if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-			return nil, newProblem(http.StatusRequestTimeout, "The body did not come in time. Send it again.")
-		}
-		return nil, newProblem(http.StatusBadRequest, "The body could not be read to its end.")
+		return nil, unreadable(err, most)
 	}
 	req.Body = io.NopCloser(bytes.NewReader(body))
 	return body, nil
+}
+
+// unreadable says why a body of which at most some bytes are taken could not be read.
+func unreadable(err error, most int64) *Problem {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(most)
+	}
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return newProblem(http.StatusRequestTimeout, "The body did not come in time. Send it again.")
+	}
+	return newProblem(http.StatusBadRequest, "The body could not be read to its end.")
 }
 
 // acceptable reports whether the body is declared as JSON in UTF-8. A body of undeclared type is taken for JSON.

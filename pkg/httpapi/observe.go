@@ -27,7 +27,9 @@ type request struct {
 	tenant tenancy.Tenant
 	scope  tenantschema.Scope
 	keyID  uuid.UUID
-	cause  error // of an answer that does not tell it
+	// streams says that the body is a file: fields are in the query.
+	streams bool
+	cause   error // of an answer that does not tell it
 }
 
 type requestKey struct{}

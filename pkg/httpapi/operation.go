@@ -170,23 +170,37 @@ func accepted(op huma.Operation) huma.Operation {
 	return op
 }
 
-// takingCSV shows, for an operation that reads a file, what is said to another type.
+// takingCSV shows, for an operation that reads a table, what is said to another type.
 func takingCSV(op huma.Operation) huma.Operation {
-	const status = http.StatusUnsupportedMediaType
-	for _, shown := range op.Responses[strconv.Itoa(status)].Content {
-		example := newProblem(status, notCSVDetail)
-		example.RequestID = exampleRequestID
-		shown.Example = example
-	}
+	exemplify(op, http.StatusUnsupportedMediaType, notCSVDetail)
 	return op
 }
 
-// file makes op one that is answered with a file.
-func file(op huma.Operation, contentType string) huma.Operation {
-	op.Responses["200"] = &huma.Response{
-		Description: "The file.",
-		Content:     map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: huma.TypeString}}},
+// takingFile makes op one whose body is a file of any type, which is read as it comes: see readBody.
+func takingFile(op huma.Operation) huma.Operation {
+	exemplify(op, http.StatusUnsupportedMediaType, notPlainDetail)
+	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+		mimeFile: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+	}}
+	return op
+}
+
+// exemplify gives op's answer of that status another example.
+func exemplify(op huma.Operation, status int, detail string) {
+	for _, shown := range op.Responses[strconv.Itoa(status)].Content {
+		example := newProblem(status, detail)
+		example.RequestID = exampleRequestID
+		shown.Example = example
 	}
+}
+
+// file makes op one that is answered with a file of one of the types.
+func file(op huma.Operation, contentTypes ...string) huma.Operation {
+	content := map[string]*huma.MediaType{}
+	for _, contentType := range contentTypes {
+		content[contentType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	}
+	op.Responses["200"] = &huma.Response{Description: "The file.", Content: content}
 	return op
 }
 

@@ -19,7 +19,7 @@ func queued(t *testing.T, change func(*httpapi.Config)) (*edge, *workspace.Servi
 	t.Helper()
 	queue, err := jobqueue.New(jobqueue.Config{})
 	require.NoError(t, err)
-	work, err := workspace.New(workspace.Config{Jobs: queue})
+	work, err := workspace.New(workspace.Config{Jobs: queue, Files: files(t)})
 	require.NoError(t, err)
 	return open(t, func(c *httpapi.Config) {
 		c.Workspace = work

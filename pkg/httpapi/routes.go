@@ -15,6 +15,7 @@ func (h *handler) routes(e *echo.Echo) error {
 		remove       = http.MethodDelete
 		byID         = "/{id}"
 		imported     = pathProjects + byID + "/imports"
+		attached     = pathTasks + byID + "/attachments"
 	)
 	api := h.newAPI(e)
 
@@ -46,6 +47,17 @@ func (h *handler) routes(e *echo.Echo) error {
 	huma.Register(api, imports.op(list, imported, "list", "List the imports into a project"), inTenant(h.listImports))
 	huma.Register(api, accepted(takingCSV(imports.op(create, imported, "create", "Import tasks from a CSV file"))), inTenant(h.createImport))
 	huma.Register(api, imports.op(get, pathImports+byID, "get", "Get an import and how far it is"), inTenant(h.getImport))
+
+	files := resource{api, "Attachments"}
+	one := pathAttachments + byID
+	huma.Register(api, files.op(list, attached, "list", "List the files of a task"), inTenant(h.listAttachments))
+	huma.Register(api, takingFile(files.op(create, attached, "create", "Add a file to a task")), inTenant(h.createAttachment))
+	huma.Register(api, files.op(get, one, "get", "Get what there is to know of a file"), inTenant(h.getAttachment))
+	huma.Register(api, file(files.op(get, one+"/content", "content", "Get a file, or a part of it"), mimeFile), inTenant(h.getAttachmentContent))
+	huma.Register(api, file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture"), "image/jpeg", "image/png"),
+		inTenant(h.getThumbnail))
+	huma.Register(api, files.op(remove, one, "delete", "Delete a file"), inTenant(h.deleteAttachment))
+
 	webhooks := resource{api, "Webhooks"}
 	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks"), inTenant(h.listWebhooks))
 	huma.Register(api, webhooks.op(create, pathWebhooks, "create", "Create a webhook and show its secret"), inTenant(h.createWebhook))

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/rowhousehq/rowhouse/pkg/filestore"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/job"
@@ -101,7 +102,7 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	require.NoError(tb, err)
 	e.keys, err = identity.New(identity.Config{})
 	require.NoError(tb, err)
-	e.work, err = workspace.New(workspace.Config{Jobs: e.jobs})
+	e.work, err = workspace.New(workspace.Config{Jobs: e.jobs, Files: files(tb)})
 	require.NoError(tb, err)
 	e.hooks, err = webhook.New(webhook.Config{Jobs: e.jobs, Kinds: workspace.EventKinds()})
 	require.NoError(tb, err)
@@ -123,6 +124,14 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	e.acme, e.acmeKey = e.tenant("acme", identity.ScopeWrite)
 	e.globex, e.globexKey = e.tenant("globex", identity.ScopeWrite)
 	return e
+}
+
+// files are a product's, until the test ends.
+func files(tb testing.TB) *filestore.Store {
+	tb.Helper()
+	store, err := filestore.Open(tb.TempDir())
+	require.NoError(tb, err)
+	return store
 }
 
 // tenant makes a tenant that is being served, and a key of it.

@@ -28,7 +28,7 @@ func TestEvents(t *testing.T) {
 	b := setup(t)
 	ctx := t.Context()
 	to := &published{}
-	work, err := workspace.New(workspace.Config{Jobs: b.jobs, Events: to, Clock: b.clock.Now})
+	work, err := workspace.New(workspace.Config{Jobs: b.jobs, Files: b.files, Events: to, Clock: b.clock.Now})
 	require.NoError(t, err)
 	project := b.project(t, b.acme, "Attic")
 	made, err := work.CreateTask(ctx, b.acme, workspace.NewTask{ProjectID: project.ID, Title: "Sweep"})

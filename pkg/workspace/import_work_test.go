@@ -30,7 +30,7 @@ func TestImportGoesOnWhereItWasCut(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		asked := 0
-		service, err := workspace.New(workspace.Config{Jobs: b.jobs, Clock: func() time.Time {
+		service, err := workspace.New(workspace.Config{Jobs: b.jobs, Files: b.files, Clock: func() time.Time {
 			if asked++; asked == batch {
 				cancel()
 			}
@@ -126,7 +126,7 @@ func TestImportEndsWithItsProject(t *testing.T) {
 	file, _ := numbered(1200)
 	made := b.upload(t, b.acme, project.ID, file)
 	batch := 0
-	service, err := workspace.New(workspace.Config{Jobs: b.jobs, Clock: func() time.Time {
+	service, err := workspace.New(workspace.Config{Jobs: b.jobs, Files: b.files, Clock: func() time.Time {
 		if batch++; batch == 2 {
 			require.Len(t, b.board(t, b.acme, project.ID), 500)
 			require.NoError(t, b.DeleteProject(t.Context(), b.acme, project.ID))

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/rowhousehq/rowhouse/pkg/filestore"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -36,6 +37,10 @@ type Events interface {
 type Config struct {
 	// Jobs is where follow-up work goes. Required.
 	Jobs Jobs
+	// Files is where the files of tasks lie. Required.
+	Files *filestore.Store
+	// MaxUploadBytes bounds each of them. Default 25 MiB.
+	MaxUploadBytes int64
 	// Events, if set, is given each event of [EventKinds].
 	Events Events
 	// Clock tells the time. Default time.Now.
@@ -45,21 +50,36 @@ type Config struct {
 // Service is the product's use cases. It holds no connection and no tenant: each call is given its scope. All methods are safe for
 // concurrent use.
 type Service struct {
-	jobs   Jobs
-	events Events
-	clock  func() time.Time
+	jobs      Jobs
+	files     *filestore.Store
+	maxUpload int64
+	events    Events
+	clock     func() time.Time
+	// drawing has room for one: a decoded picture may take hundreds of megabytes.
+	drawing chan struct{}
 }
 
 // New validates cfg and makes a Service.
 func New(cfg Config) (*Service, error) {
-	if cfg.Jobs == nil {
-		return nil, errors.New("workspace: Config.Jobs is required")
+	if cfg.Jobs == nil || cfg.Files == nil {
+		return nil, errors.New("workspace: Config.Jobs and Files are required")
+	}
+	if cfg.MaxUploadBytes < 0 {
+		return nil, errors.New("workspace: Config.MaxUploadBytes must not be negative")
+	}
+	if cfg.MaxUploadBytes == 0 {
+		cfg.MaxUploadBytes = 25 << 20
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{jobs: cfg.Jobs, events: cfg.Events, clock: cfg.Clock}, nil
+	return &Service{
+		jobs: cfg.Jobs, files: cfg.Files, maxUpload: cfg.MaxUploadBytes, events: cfg.Events, clock: cfg.Clock, drawing: make(chan struct{}, 1),
+	}, nil
 }
+
+// MaxUploadBytes is the most that a file of a task may have.
+func (s *Service) MaxUploadBytes() int64 { return s.maxUpload }
 
 // now gives the time in the precision that PostgreSQL keeps, so that what is returned is what is stored.
 func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }

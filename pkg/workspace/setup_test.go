@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/filestore"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
@@ -31,6 +32,9 @@ type bundle struct {
 	acme, globex tenantschema.Scope
 	jobs         *recorder
 	clock        *clock
+	// files lie in dir, a directory for each tenant.
+	files *filestore.Store
+	dir   string
 }
 
 func setup(t *testing.T) *bundle {
@@ -41,9 +45,11 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{
 		db: db, acme: db.Scope("acme"), globex: db.Scope("globex"),
 		jobs:  &recorder{queue: queue},
-		clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)},
+		clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}, dir: t.TempDir(),
 	}
-	b.Service, err = workspace.New(workspace.Config{Jobs: b.jobs, Clock: b.clock.Now})
+	b.files, err = filestore.Open(b.dir)
+	require.NoError(t, err)
+	b.Service, err = workspace.New(workspace.Config{Jobs: b.jobs, Files: b.files, MaxUploadBytes: 1 << 20, Clock: b.clock.Now})
 	require.NoError(t, err)
 	return b
 }
@@ -133,6 +139,8 @@ func (b *bundle) work(t *testing.T, service *workspace.Service) <-chan string {
 	jobqueue.Handle(workers, service.RecordActivity, again)
 	jobqueue.Handle(workers, service.DailyReport, again)
 	jobqueue.Handle(workers, service.ImportTasks, again)
+	jobqueue.Handle(workers, service.MakeThumbnail, again)
+	jobqueue.Handle(workers, service.SweepFiles, again)
 	client, err := jobqueue.New(jobqueue.Config{
 		Workers: workers, Pool: b.db.Control, DB: b.db.Engine, Tenants: b.db.Catalog(), Log: zap.NewNop(), Metrics: ended,
 		PollInterval: 10 * time.Millisecond,
