@@ -174,8 +174,8 @@ func New(cfg Config) (*Client, error) {
 			JobTimeout:           cfg.JobTimeout,
 			RescueStuckJobsAfter: cfg.RescueAfter,
 			PollOnly:             true, // See driver.
-			FetchPollInterval:    cfg.PollInterval,
-			FetchCooldown:        min(5*time.Millisecond, cfg.PollInterval),
+			FetchPollInterval:    min(tick, cfg.PollInterval),
+			FetchCooldown:        min(tick, cfg.PollInterval),
 			// While two versions of the program run side by side, the old one leaves the new one's jobs alone.
 			FetchOnlyKnownKinds: true,
 			// Nor need a process work the jobs that it enqueues.

@@ -68,6 +68,8 @@ type turns struct {
 	cursor string           // the tenant that got the last turn
 	mine   map[string]int   // how many jobs of a tenant run in this process
 	whose  map[int64]string // by the job's number
+	next   time.Time        // when the database is asked again
+	capped bool             // whether the last fetch left workers free because of a cap
 }
 
 func newTurns(c *Client, queue string, workers int) *turns {
@@ -77,24 +79,51 @@ func newTurns(c *Client, queue string, workers int) *turns {
 // rounds bounds how often a fetch goes around.
 const rounds = 3
 
+// tick is how often River calls for jobs. Whether the database is asked is up to [turns.due].
+const tick = 3 * time.Millisecond
+
+// take answers River's call, without asking the database when there is nothing to be had.
 func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	result := &riverdriver.JobGetAvailableResult{}
-	for range rounds {
-		want := params.MaxToLock - len(result.Jobs)
-		jobs, full, err := t.round(ctx, params, want, result)
+	if !t.due() {
+		return result, nil
+	}
+	more := true // Whoever had less than its share has no more.
+	for round := 0; more && round < rounds && len(result.Jobs) < params.MaxToLock; round++ {
+		jobs, full, err := t.round(ctx, params, params.MaxToLock-len(result.Jobs), result)
 		if err != nil {
 			if len(result.Jobs) > 0 { // They are ours and must be worked.
 				break
 			}
 			return nil, fmt.Errorf("take jobs of queue %s: %w", t.queue, err)
 		}
-		// Whoever had less than its share has no more.
-		if jobs == 0 || jobs == want || !full {
-			break
-		}
+		more = full && jobs > 0
 	}
+	t.asked(more || len(result.Jobs) == params.MaxToLock)
 	t.c.meet(ctx, result.Jobs)
 	return result, nil
+}
+
+// due says whether the database is to be asked.
+func (t *turns) due() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !time.Now().Before(t.next)
+}
+
+// asked notes that it was. If there may be more it is asked again at once. Else it is asked again after [Config.PollInterval], or when a job
+// ends whose tenant may then have another.
+func (t *turns) asked(more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next, t.capped = time.Now().Add(t.c.cfg.PollInterval), false
+	if more {
+		t.next = time.Time{}
+		return
+	}
+	for _, jobs := range t.mine {
+		t.capped = t.capped || jobs >= t.cap || t.c.cfg.MaxPerTenant > 0
+	}
 }
 
 // round goes around once. full says that a tenant got all that its share allowed, and so may have more.
@@ -156,7 +185,7 @@ func (t *turns) keep(jobs []taken, into *riverdriver.JobGetAvailableResult) (n i
 		if j.turn >= last {
 			last, t.cursor = j.turn, j.tenant
 		}
-		full = full || j.place == j.share
+		full = full || j.place == j.share && j.share < j.room
 	}
 	return len(jobs), full
 }
@@ -165,6 +194,9 @@ func (t *turns) keep(jobs []taken, into *riverdriver.JobGetAvailableResult) (n i
 func (t *turns) ended(job int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.capped {
+		t.next = time.Time{}
+	}
 	tenant := t.whose[job]
 	delete(t.whose, job)
 	if t.mine[tenant]--; t.mine[tenant] <= 0 {
@@ -236,33 +268,33 @@ turns (tenant, id, simple, room, turn) as materialized (
 	) able where room > 0 limit $3
 ),
 share (jobs) as materialized (select ($3 + count(*) - 1) / greatest(count(*), 1) from turns),
-picked (id, tenant, turn, share, place) as materialized (
-	select id, tenant, turn, 1, 1 from turns where simple and (select jobs from share) = 1
+picked (id, tenant, turn, share, room, place) as materialized (
+	select id, tenant, turn, 1, room, 1 from turns where simple and (select jobs from share) = 1
 	union all
-	select j.id, u.tenant, u.turn, u.share, j.place from (
-		select tenant, turn, least(room, (select jobs from share)) as share from turns where not simple or (select jobs from share) > 1
+	select j.id, u.tenant, u.turn, u.share, u.room, j.place from (
+		select tenant, turn, room, least(room, (select jobs from share)) as share from turns where not simple or (select jobs from share) > 1
 	) u cross join lateral (
 		select id, row_number() over () as place from (
 			select id from river.river_job where state = 'available' and queue = $1 and {owner} = u.tenant
 				and ($4::text[] is null or kind = any($4))
 			order by {owner}, priority, scheduled_at, id limit u.share
 		) own
-	) j order by 5, 3 limit $3
+	) j order by 6, 3 limit $3
 )
 update river.river_job j set state = 'running', attempt = attempt + 1, attempted_at = coalesce($11::timestamptz, now()),
 	attempted_by = array_append(case when array_length(attempted_by, 1) >= $13::int
 		then attempted_by[array_length(attempted_by, 1) + 2 - $13::int:] else attempted_by end, $12::text)
 from picked where j.id = picked.id and j.state = 'available'
-returning picked.tenant, picked.turn::int, picked.share::int, picked.place::int,
+returning picked.tenant, picked.turn::int, picked.share::int, picked.room::int, picked.place::int,
 	j.id, j.args, j.attempt, j.attempted_at, j.attempted_by, j.created_at, j.errors, j.finalized_at, j.kind, j.max_attempts, j.metadata,
 	j.priority, j.queue, j.scheduled_at, j.state, j.tags, j.unique_key, j.unique_states`)
 
 // taken is a job that is ours to work, and by what turn.
 type taken struct {
-	tenant             string
-	turn, share, place int
-	row                *rivertype.JobRow
-	err                error // what of it could not be read
+	tenant                   string
+	turn, share, room, place int
+	row                      *rivertype.JobRow
+	err                      error // what of it could not be read
 }
 
 func scanTaken(row pgx.CollectableRow) (taken, error) {
@@ -270,7 +302,7 @@ func scanTaken(row pgx.CollectableRow) (taken, error) {
 	t := taken{row: j}
 	var past [][]byte
 	var unique pgtype.Bits
-	err := row.Scan(&t.tenant, &t.turn, &t.share, &t.place,
+	err := row.Scan(&t.tenant, &t.turn, &t.share, &t.room, &t.place,
 		&j.ID, &j.EncodedArgs, &j.Attempt, &j.AttemptedAt, &j.AttemptedBy, &j.CreatedAt, &past, &j.FinalizedAt, &j.Kind, &j.MaxAttempts,
 		&j.Metadata, &j.Priority, &j.Queue, &j.ScheduledAt, &j.State, &j.Tags, &j.UniqueKey, &unique)
 	if err != nil {
