@@ -60,32 +60,34 @@ func (e executor) JobGetAvailable(ctx context.Context, params *riverdriver.JobGe
 // Two caps hold back a tenant whose jobs take long: [Config.MaxPerTenant], counted over all processes, and one worker in twenty, one at
 // the least, which no tenant gets beside all others of this process.
 type turns struct {
-	c     *Client
-	queue string
-	cap   int
+	c       *Client
+	queue   string
+	workers int
+	cap     int
 
 	mu     sync.Mutex
 	cursor string           // the tenant that got the last turn
 	mine   map[string]int   // how many jobs of a tenant run in this process
 	whose  map[int64]string // by the job's number
+	last   time.Time        // when the database was asked
 	next   time.Time        // when the database is asked again
 	capped bool             // whether the last fetch left workers free because of a cap
 }
 
 func newTurns(c *Client, queue string, workers int) *turns {
-	return &turns{c: c, queue: queue, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}}
+	return &turns{c: c, queue: queue, workers: workers, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}}
 }
 
 // rounds bounds how often a fetch goes around.
 const rounds = 3
 
 // tick is how often River calls for jobs. Whether the database is asked is up to [turns.due].
-const tick = 3 * time.Millisecond
+const tick = 5 * time.Millisecond
 
 // take answers River's call, without asking the database when there is nothing to be had.
 func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	result := &riverdriver.JobGetAvailableResult{}
-	if !t.due() {
+	if !t.due(params.MaxToLock) {
 		return result, nil
 	}
 	more := true // Whoever had less than its share has no more.
@@ -104,11 +106,17 @@ func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailablePar
 	return result, nil
 }
 
-// due says whether the database is to be asked.
-func (t *turns) due() bool {
+// due says whether the database is to be asked for so many jobs. A few at a time cost as much as many: a fetch waits a little for more
+// workers to be free.
+func (t *turns) due(free int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !time.Now().Before(t.next)
+	now := time.Now()
+	if now.Before(t.next) || free < t.workers/4 && now.Sub(t.last) < 2*tick {
+		return false
+	}
+	t.last = now
+	return true
 }
 
 // asked notes that it was. If there may be more it is asked again at once. Else it is asked again after [Config.PollInterval], or when a job
