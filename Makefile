@@ -49,11 +49,12 @@ test: ## All tests, on a PostgreSQL that the run starts; some of them: PKG=./ten
 test-pg18: ## The same on PostgreSQL 18, which npm fetches the first time; PKG and RUN as above
 	.ci/pg18 $(MAKE) test
 
-# The tests of cmd/rowhouse drive a binary of their own, in which the race detector is not; a linter has nothing that could race.
+# The tests of cmd/rowhouse drive a binary of their own, in which the race detector is not; the others that are left out have next to
+# nothing that could race.
 .PHONY: race
-race: ## All tests but those of the binary and the linter under the race detector, in random order; PKG and RUN as above
+race: ## The tests of what runs concurrently under the race detector, in random order; PKG and RUN as above
 	CGO_ENABLED=1 $(GO_TEST) -race -short -shuffle=on $(if $(filter ./...,$(PKG)),\
-		$$(go list ./... | grep -Ev '/(cmd/rowhouse|migrations|pkg/migrationlint)$$'),$(PKG))
+		$$(go list ./... | grep -Ev '/(cmd/.*|migrations|pkg/(migrationlint|isolation|pgserver|pgtest.*))$$'),$(PKG))
 
 .PHONY: lint
 lint: $(LINT) ## Formatting, go vet, golangci-lint, go.mod, shell scripts
