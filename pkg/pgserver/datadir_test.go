@@ -199,5 +199,6 @@ func TestAccountReaches(t *testing.T) {
 		require.Equal(t, want, strings.Join(got, " "), "%o", mode)
 	}
 	require.False(t, us.reaches(filepath.Join(dir, "missing")))
-	require.NoError(t, os.Chmod(dir, 0o700)) //nolint:gosec // The modes come in any order, and without its x the directory cannot be removed.
+	// The modes come in any order, and without its x the directory cannot be removed.
+	require.NoError(t, os.Chmod(dir, 0o700))
 }
