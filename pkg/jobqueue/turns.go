@@ -250,15 +250,15 @@ var takeSQL = strings.NewReplacer( //nolint:gochecknoglobals // A constant, but 
 	"{first}", owner+` as tenant, id, kind from river.river_job where state = 'available' and queue = $1`,
 ).Replace(`with recursive
 ahead (tenant, id, kind, seen) as (
-	(select *, 1 from (select {first} and {owner} > $2 order by {owner}, priority, scheduled_at, id limit 1) j)
+	(select tenant, id, kind, 1 from (select {first} and {owner} > $2 order by {owner}, priority, scheduled_at, id limit 1) j)
 	union all
-	select next.*, seen + 1 from ahead cross join lateral
+	select next.tenant, next.id, next.kind, seen + 1 from ahead cross join lateral
 		(select {first} and {owner} > ahead.tenant order by {owner}, priority, scheduled_at, id limit 1) next where seen < {ahead}
 ),
 behind (tenant, id, kind, seen) as (
-	(select *, 1 from (select {first} and {owner} <= $2 order by {owner}, priority, scheduled_at, id limit 1) j)
+	(select tenant, id, kind, 1 from (select {first} and {owner} <= $2 order by {owner}, priority, scheduled_at, id limit 1) j)
 	union all
-	select next.*, seen + 1 from behind cross join lateral (select {first} and {owner} > behind.tenant and {owner} <= $2
+	select next.tenant, next.id, next.kind, seen + 1 from behind cross join lateral (select {first} and {owner} > behind.tenant and {owner} <= $2
 		order by {owner}, priority, scheduled_at, id limit 1) next where seen < {ahead}
 ),
 busy (tenant, jobs) as materialized (
