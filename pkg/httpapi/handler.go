@@ -30,6 +30,10 @@ type Config struct {
 	Webhooks   *webhook.Service
 	Log        *zap.Logger
 	Metrics    *telemetry.Metrics
+	// Base, if set, answers the base domain itself, where people sign up. Without it there is one page that says what this is.
+	Base http.Handler
+	// Product, if set, adds addresses to the tenants' hosts. It is called once, after those of the API are there.
+	Product func(*Edge) error
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.

@@ -92,6 +92,10 @@ func slugOf(host, base string) (string, bool) {
 func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		host, ok := normalHost(c.Request().Host)
+		if ok && host == h.cfg.BaseDomain && h.cfg.Base != nil {
+			h.cfg.Base.ServeHTTP(c.Response(), c.Request())
+			return nil
+		}
 		if ok && host == h.cfg.BaseDomain && c.Request().URL.Path == "/" && isRead(c.Request().Method) {
 			return c.String(http.StatusOK, landing)
 		}

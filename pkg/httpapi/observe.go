@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -26,7 +27,7 @@ type request struct {
 	url    *url.URL
 	tenant tenancy.Tenant
 	scope  tenantschema.Scope
-	keyID  uuid.UUID
+	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
 	streams bool
 	cause   error // of an answer that does not tell it
@@ -128,8 +129,8 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.tenant.ID != "" {
 			fields = append(fields, zap.String("tenant", r.tenant.ID))
 		}
-		if r.keyID != uuid.Nil {
-			fields = append(fields, zap.Stringer("key", r.keyID))
+		if r.caller.KeyID != uuid.Nil {
+			fields = append(fields, zap.Stringer("key", r.caller.KeyID))
 		}
 		if r.cause != nil {
 			fields = append(fields, zap.Error(r.cause))

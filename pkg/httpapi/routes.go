@@ -76,7 +76,11 @@ func (h *handler) routes(e *echo.Echo) error {
 	if err != nil {
 		return err
 	}
-	e.GET("/", docs.redirect)
+	if h.cfg.Product == nil {
+		e.GET("/", docs.redirect)
+	} else if err = h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
+		return err
+	}
 	e.GET(pathOpenAPI, docs.openAPI)
 	e.GET(pathDocs, docs.page)
 	e.GET(pathDocs+"/", docs.redirect)
