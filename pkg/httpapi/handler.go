@@ -52,6 +52,8 @@ type Config struct {
 type handler struct {
 	cfg Config
 	log *zap.Logger
+	// errorPage is the product's, if it has pages.
+	errorPage func(echo.Context, *Problem) error
 }
 
 // New makes the handler of all public hosts.
@@ -68,7 +70,7 @@ func New(cfg Config) (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit)
+	e.Pre(h.forwarded, h.identify, h.observe, h.hostGate, h.stateGate, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

@@ -78,8 +78,12 @@ func (h *handler) routes(e *echo.Echo) error {
 	}
 	if h.cfg.Product == nil {
 		e.GET("/", docs.redirect)
-	} else if err = h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
-		return err
+	} else {
+		edge := &Edge{Echo: e, API: api}
+		if err = h.cfg.Product(edge); err != nil {
+			return err
+		}
+		h.errorPage = edge.ErrorPage
 	}
 	e.GET(pathOpenAPI, docs.openAPI)
 	e.GET(pathDocs, docs.page)

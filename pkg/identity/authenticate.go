@@ -26,8 +26,12 @@ func unknownScope(scope string) bool { return scope != ScopeRead && scope != Sco
 
 // Principal is a caller whose credentials were good.
 type Principal struct {
-	KeyID  uuid.UUID
-	Scopes []string
+	UserID, KeyID, SessionID uuid.UUID
+	Name, Email              string
+	Role                     Role
+	Scopes                   []string
+	// ConfirmedAt is the last proof of who it is.
+	ConfirmedAt time.Time
 }
 
 // Can reports whether the caller may do what scope stands for. Who may write may read. The zero Principal may do nothing.
