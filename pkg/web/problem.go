@@ -53,3 +53,8 @@ func (h *Pages) errorPage(c echo.Context, p *httpapi.Problem) error {
 		Title: title, Data: failure{Status: p.Status, Detail: detail, RequestID: httpapi.RequestID(c.Request().Context())},
 	})
 }
+
+// invalid makes the error of a form with one wrong field.
+func invalid(message, field, what string) error {
+	return apperr.New(apperr.Invalid, "%s", message).WithField(field, what)
+}
