@@ -167,9 +167,10 @@ func (h *Hub) Subscribers() int {
 	return h.count
 }
 
-// Subscribe begins to tell of what changes in scope's tenant. lastSeen is the ID of the last event that the subscriber has seen, or the zero
-// UUID if it has just read everything. The error is apperr.Unavailable if there are too many already. Close the subscription.
-func (h *Hub) Subscribe(scope tenantschema.Scope, lastSeen uuid.UUID) (*Subscription, error) {
+// Subscribe begins to tell of what changes in scope's tenant. since is the ID of the last event that the subscriber has seen, or what [Since]
+// gives for the time when it read everything; with the zero UUID that is now. If something has changed after that, it is told that anything
+// may have. The error is apperr.Unavailable if there are too many subscribers already. Close the subscription.
+func (h *Hub) Subscribe(scope tenantschema.Scope, since uuid.UUID) (*Subscription, error) {
 	schema := scope.Tenant().Schema.String()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -186,12 +187,10 @@ func (h *Hub) Subscribe(scope tenantschema.Scope, lastSeen uuid.UUID) (*Subscrip
 		h.tenants[schema] = t
 		h.running.Go(func() { t.follow(ctx) })
 	}
-	s := &Subscription{tenant: t, wake: make(chan struct{}, 1)}
+	s := &Subscription{tenant: t, wake: make(chan struct{}, 1), since: since}
 	t.subscribers[s] = struct{}{}
 	h.count++
-	if lastSeen != uuid.Nil && lastSeen != t.head {
-		s.add(Event{All: true})
-	}
+	t.catchUp(s)
 	return s, nil
 }
 

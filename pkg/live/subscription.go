@@ -49,6 +49,7 @@ func with(ids []uuid.UUID, id uuid.UUID) []uuid.UUID {
 type Subscription struct {
 	tenant *tenant
 	wake   chan struct{}
+	since  uuid.UUID // Guarded by the hub's mutex; zero when it needs no catching up.
 
 	mu      sync.Mutex
 	waiting Event

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"time"
@@ -20,7 +21,8 @@ type tenant struct {
 
 	// Guarded by the hub's mutex.
 	subscribers map[*Subscription]struct{}
-	head        uuid.UUID
+	head        uuid.UUID // the latest change that is known
+	known       bool      // whether it was read once
 
 	// Only follow's.
 	seen   map[uuid.UUID]struct{}
@@ -71,14 +73,14 @@ func (t *tenant) read(ctx context.Context) error {
 	readCtx, cancel := context.WithTimeout(ctx, window/3)
 	defer cancel()
 	begun := time.Now()
-	changes, err := t.hub.cfg.Read(readCtx, t.scope, since(begun.Add(-window)), readMost)
+	changes, err := t.hub.cfg.Read(readCtx, t.scope, Since(begun.Add(-window)), readMost)
 	if err != nil {
 		return err
 	}
 	var event Event
 	seen := make(map[uuid.UUID]struct{}, len(changes))
 	for i, c := range changes {
-		if i == 0 {
+		if i == 0 { // The latest.
 			event.ID = c.ID
 		}
 		seen[c.ID] = struct{}{}
@@ -104,6 +106,10 @@ func (t *tenant) tell(event Event, first bool) {
 	if event.ID != uuid.Nil {
 		t.head = event.ID
 	}
+	t.known = true
+	for s := range t.subscribers {
+		t.catchUp(s)
+	}
 	if first || event.Empty() {
 		return
 	}
@@ -113,8 +119,26 @@ func (t *tenant) tell(event Event, first bool) {
 	}
 }
 
-// since gives the least UUIDv7 of that time (RFC 9562).
-func since(at time.Time) uuid.UUID {
+// catchUp tells s once, as soon as that is known, if it has missed something. It is called with the hub's mutex.
+func (t *tenant) catchUp(s *Subscription) {
+	if !t.known || s.since == uuid.Nil {
+		return
+	}
+	// What the readings cannot see may have changed.
+	missed := bytes.Compare(s.since[:], t.head[:]) < 0 || timeOf(s.since).Before(time.Now().Add(-window/2))
+	s.since = uuid.Nil
+	if missed {
+		s.add(Event{ID: t.head, All: true})
+	}
+}
+
+// timeOf gives the time of a UUIDv7.
+func timeOf(id uuid.UUID) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(id[:8]) >> 16)) //nolint:gosec // 48 bits.
+}
+
+// Since gives the least UUIDv7 of that time (RFC 9562).
+func Since(at time.Time) uuid.UUID {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16|7<<12) //nolint:gosec // After 1970.
 	id[8] = 0x80

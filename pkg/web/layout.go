@@ -15,6 +15,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
@@ -61,6 +62,8 @@ type page struct {
 	Theme string
 	// Zone is what the tenant's days and hours go by.
 	Zone *time.Location
+	// Since is when the page was made, for what tells of later changes; "" if nothing does.
+	Since string
 	// Path is that of the page with its query, to come back to.
 	Path string
 }
@@ -196,6 +199,9 @@ func (h *Pages) fill(c echo.Context, p page) page {
 	p.Branding = branding{Name: p.Tenant.Name}
 	p.Zone = zoneOf(c)
 	p.Theme = themeOf(c.Request(), httpapi.OverTLS(ctx))
+	if h.cfg.Live != nil && p.Caller.IsUser() {
+		p.Since = live.Since(time.Now()).String()
+	}
 	p.Path = c.Request().URL.RequestURI()
 	if c.Request().Method != http.MethodGet {
 		p.Path = c.Request().URL.Path

@@ -38,6 +38,9 @@ func (h *Pages) workRoutes(r routes) {
 	r.get("/files/:id/thumbnail", h.thumbnail, read)
 	r.post("/files/:id/delete", h.deleteFile, write)
 
+	if h.cfg.Live != nil {
+		r.get("/events", h.events, read)
+	}
 	r.get("/activity", h.activity, read)
 }
 

@@ -148,6 +148,7 @@ export function refresh() {
       if (answer.status === 401 || answer.status === 404) return stopListening();
       if (!answer.ok || again) continue;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (fresh.body.dataset.since) document.body.dataset.since = fresh.body.dataset.since;
       for (const region of document.querySelectorAll("[data-live]")) {
         const other = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
         if (other && !busy(region)) swap(region, other);
@@ -175,8 +176,9 @@ function concerns(event) {
 }
 
 function listen() {
-  if (source || !watched.length || !("EventSource" in window)) return;
-  source = new EventSource("/events");
+  const since = document.body.dataset.since;
+  if (source || !since || !watched.length || !("EventSource" in window)) return;
+  source = new EventSource(`/events?since=${since}`);
   source.addEventListener("change", (message) => {
     if (!concerns(JSON.parse(message.data)) || soon) return;
     // A little later, so that many pages do not ask at once and many changes are one.
@@ -198,15 +200,11 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     stopListening();
   } else if (watched.length && !source) {
-    listen();
-    refresh();
+    listen(); // It tells whether something has changed since the page was made.
   }
 });
 window.addEventListener("pagehide", stopListening);
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted && watched.length) {
-    listen();
-    refresh();
-  }
+  if (event.persisted) listen();
 });
 if (!document.hidden) listen();
