@@ -2,11 +2,14 @@ package web
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -93,8 +96,30 @@ func (p people) choices(chosen *uuid.UUID) []choice {
 	return out
 }
 
-func (h *Pages) people(_ context.Context, _ tenantschema.Scope) (people, error) {
-	return people{names: map[uuid.UUID]string{}}, nil
+// peopleMost is how many people may be chosen from; a larger tenant has a search of its members.
+const peopleMost = 200
+
+// people gives those who may be given tasks, by name. Who may not see members sees the names of those who are assigned, and chooses nobody.
+func (h *Pages) people(ctx context.Context, scope tenantschema.Scope) (people, error) {
+	p := people{names: map[uuid.UUID]string{}}
+	var cursor string
+	for len(p.order) < peopleMost {
+		found, err := h.cfg.Identity.ListUsers(ctx, scope, identity.UserFilter{}, identity.PageRequest{Limit: 100, Cursor: cursor})
+		if err != nil {
+			return people{}, err
+		}
+		for _, u := range found.Items {
+			p.names[u.ID] = u.DisplayName
+			if u.DisabledAt == nil {
+				p.order = append(p.order, u.ID)
+			}
+		}
+		if cursor = found.Next; cursor == "" {
+			break
+		}
+	}
+	slices.SortFunc(p.order, func(a, b uuid.UUID) int { return strings.Compare(strings.ToLower(p.names[a]), strings.ToLower(p.names[b])) })
+	return p, nil
 }
 
 // today is the day that it is for the tenant.

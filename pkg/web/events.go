@@ -110,7 +110,7 @@ func (h *Pages) events(c echo.Context) error {
 func (h *Pages) stillSignedIn(ctx context.Context, c echo.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, streamWrite)
 	defer cancel()
-	p, err := h.cfg.Identity.AuthenticateSession(ctx, httpapi.ScopeOf(ctx), sessionToken(c.Request(), httpapi.OverTLS(ctx)))
+	p, err := h.cfg.Identity.CheckSession(ctx, httpapi.ScopeOf(ctx), caller(c))
 	return err == nil && p.May(identity.ActionRead)
 }
 

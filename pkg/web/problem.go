@@ -21,7 +21,7 @@ func wrong(err error) (*apperr.Error, int, bool) {
 		return problem, http.StatusUnprocessableEntity, true
 	case apperr.Conflict, apperr.Refused:
 		return problem, http.StatusConflict, true
-	case apperr.Unauthenticated, apperr.Forbidden, apperr.NotFound, apperr.Partial, apperr.Unavailable, apperr.Internal:
+	case apperr.Unauthenticated, apperr.Forbidden, apperr.NotFound, apperr.Partial, apperr.RateLimited, apperr.Unavailable, apperr.Internal:
 	}
 	return nil, 0, false
 }
