@@ -28,6 +28,7 @@ const (
 func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		outer := c.Request()
+		requestFrom(outer.Context()).unbounded = outer.Context()
 		ctx, cancel := context.WithTimeout(outer.Context(), h.cfg.RequestTimeout)
 		defer cancel()
 		// Outside of here a context that we have cancelled would look like a client that is gone.

@@ -14,6 +14,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -27,7 +28,11 @@ type Config struct {
 	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
 	Jobs jobqueue.Config
 	// Works says that the process works jobs.
-	Works   bool
+	Works bool
+	// Live is what the product is given as Platform.Live, and Changed is told of each tenant in which a request may have changed something. Both
+	// may be left out.
+	Live    func(read live.Read) (*live.Hub, error)
+	Changed func(tenantschema.Tenant)
 	Log     *zap.Logger
 	Metrics *telemetry.Metrics
 	// Transport takes the mails. Default that of Config.
@@ -80,7 +85,7 @@ func Open(product Product, cfg Config) (*House, error) {
 func (h *House) openServices(jobs Jobs) (err error) {
 	cfg := h.cfg.Config
 	h.Platform = Platform{
-		Jobs: jobs, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
 	}
 	if h.Identity, err = identity.New(identity.Config{}); err != nil {
 		return err
@@ -123,7 +128,7 @@ func (h *House) Handler() (http.Handler, error) {
 		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
 		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
 		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
-		Title: h.product.Title,
+		Title: h.product.Title, Changed: h.cfg.Changed,
 	}
 	if h.Edge != nil {
 		h.Edge(&cfg)
