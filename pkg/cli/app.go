@@ -22,8 +22,10 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
+	"github.com/rowhousehq/rowhouse/pkg/signup"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/web"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -133,6 +135,7 @@ type platform struct {
 	mails    *mail.Service
 	mailbox  *mail.Files // shown on the admin address: only in `up`
 	jobs     *jobqueue.Client
+	signUps  *signup.Service // nil if nobody may
 	works    bool // whether it works jobs, or only enqueues them
 }
 
@@ -186,6 +189,9 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 		return nil, err
 	}
 	if err = p.openJobs(); err != nil {
+		return nil, err
+	}
+	if err = p.openSignUps(logins); err != nil {
 		return nil, err
 	}
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
@@ -274,10 +280,14 @@ func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) http
 // publicServer answers the tenants' hosts.
 func (p *platform) publicServer() (*httpapi.Server, error) {
 	s := p.cfg.Server
+	base, err := web.NewBase(web.BaseConfig{BaseDomain: s.BaseDomain, SignUp: p.signUps, Catalog: p.catalog})
+	if err != nil {
+		return nil, err
+	}
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Webhooks: p.webhooks,
 		Log: p.log.Named("http"), Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
-		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version,
+		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version, Base: base,
 	})
 	if err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = p.catalog.Refresh(ctx); err != nil { // What was just made need not wait for its notification.
 		return err
 	}
-	provisioner, err := startProvisioner(ctx, cfg, logins, log, p.metrics)
+	provisioner, err := startProvisioner(ctx, cfg, logins, log, p.metrics, p.engine)
 	if err != nil {
 		return err
 	}

@@ -57,3 +57,6 @@ func CallerOf(ctx context.Context) identity.Principal { return requestFrom(ctx).
 func Operate[I, O any](e *Edge, op huma.Operation, f func(context.Context, tenantschema.Scope, *I) (*O, error)) {
 	huma.Register(e.API, op, inTenant(f))
 }
+
+// Note keeps the error behind an answer that does not tell it, for the request's log line.
+func Note(ctx context.Context, err error) { requestFrom(ctx).cause = err }

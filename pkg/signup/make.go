@@ -38,8 +38,8 @@ type MakerConfig struct {
 	DB *tenantschema.DB
 	// People makes the owner.
 	People *identity.Service
-	// Verify sends the mail by which the owner shows that the address is theirs, as part of tx. slug is the tenant's.
-	Verify func(ctx context.Context, tx *tenantschema.Tx, slug string, u identity.User) error
+	// Verify sees to the mail by which somebody shows that the address is theirs, as part of tx.
+	Verify func(ctx context.Context, tx *tenantschema.Tx, user uuid.UUID) error
 	// Step, if set, is told of each step before it is taken, and stops the work by an error. For tests.
 	Step func(step string) error
 }
@@ -163,7 +163,7 @@ func (m *Maker) admit(ctx context.Context, t tenancy.Tenant, r row) error {
 		if err = m.cfg.Step("mail"); err != nil {
 			return err
 		}
-		return m.cfg.Verify(ctx, tx, t.Slug, u)
+		return m.cfg.Verify(ctx, tx, u.ID)
 	})
 }
 

@@ -2,7 +2,6 @@ package signup_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -60,11 +59,8 @@ func (b *bundle) maker(step func(string) error) *signup.Maker {
 	b.t.Helper()
 	m, err := signup.NewMaker(signup.MakerConfig{
 		Owner: b.db.Owner, Tenants: b.db.Manager, DB: b.db.Engine, People: b.people, Step: step,
-		Verify: func(ctx context.Context, tx *tenantschema.Tx, slug string, u identity.User) error {
-			if slug == "" || u.Email == "" {
-				return errors.New("nobody to write to")
-			}
-			_, err := tx.Exec(ctx, "INSERT INTO job_effects (key) VALUES ($1)", "mail:"+uuid.NewString())
+		Verify: func(ctx context.Context, tx *tenantschema.Tx, user uuid.UUID) error {
+			_, err := tx.Exec(ctx, "INSERT INTO job_effects (key) VALUES ($1)", "mail:"+uuid.NewString()+user.String())
 			return err
 		},
 	})
