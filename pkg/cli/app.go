@@ -136,7 +136,7 @@ type platform struct {
 	mailbox  *mail.Files // shown on the admin address: only in `up`
 	jobs     *jobqueue.Client
 	signUps  *signup.Service // nil if nobody may
-	works    bool // whether it works jobs, or only enqueues them
+	works    bool            // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.

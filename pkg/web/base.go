@@ -57,7 +57,7 @@ func NewBase(cfg BaseConfig) (http.Handler, error) {
 		cfg: cfg, views: v, origin: http.NewCrossOriginProtection(),
 		// A form that ends at the new tenant's host: browsers hold its redirects against form-action, too.
 		policy: strings.Replace(pagePolicy, "form-action 'self'", "form-action 'self' *."+cfg.BaseDomain+":*", 1),
-		checks: signup.NewLimiter(4, 30), forms: signup.NewLimiter(0.5, 15), streams: make(chan struct{}, maxStreams),
+		checks: signup.NewLimiter(4, 30), forms: signup.NewLimiter(0.5, 15), streams: make(chan struct{}, maxWatched),
 	}
 	e := echo.New()
 	e.HTTPErrorHandler = b.fail

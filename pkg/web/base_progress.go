@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// maxStreams bounds how many sign-ups are watched at the same time. Who finds no place has a page that loads itself again.
-	maxStreams = 200
-	// streamTime ends a stream before the server would; browsers come again by themselves.
-	streamTime = 20 * time.Second
+	// maxWatched bounds how many sign-ups are watched at the same time. Who finds no place has a page that loads itself again.
+	maxWatched = 200
+	// watchTime ends a stream before the server would; browsers come again by themselves.
+	watchTime = 20 * time.Second
 	// A sign-up is looked at every lookSoon while it is quick, which it is for lookSoonFor, and every lookLater from then on.
 	lookSoon    = 30 * time.Millisecond
 	lookSoonFor = 3 * time.Second
@@ -111,7 +111,7 @@ func (b *base) events(c echo.Context) error {
 	default:
 		return apperr.New(apperr.Unavailable, "Too many sign-ups are being watched.")
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), streamTime)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), watchTime)
 	defer cancel()
 	header := c.Response().Header()
 	header.Set(echo.HeaderContentType, "text/event-stream")
