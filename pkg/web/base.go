@@ -146,8 +146,8 @@ func (b *base) landing(c echo.Context) error {
 
 // goTo sends somebody who knows the name of their workspace there. It says nothing about which there are.
 func (b *base) goTo(c echo.Context) error {
-	slug, err := tenancy.ParseSlug(strings.ToLower(strings.TrimSpace(c.QueryParam("workspace"))))
-	if err != nil {
+	slug := strings.ToLower(strings.TrimSpace(c.QueryParam("workspace")))
+	if _, err := tenancy.ParseSlug(slug); err != nil && !tenancy.ReservedSlug(slug) { // There may be one from before its name was reserved.
 		return c.Redirect(http.StatusSeeOther, "/")
 	}
 	return c.Redirect(http.StatusSeeOther, b.tenantURL(c, slug)+signInPath)
