@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/config"
@@ -61,13 +60,16 @@ func (p *provisioner) openSignUpMaker(
 		}
 		engine = m.engine
 	}
-	people, err := identity.New(identity.Config{})
+	jobs, err := jobqueue.New(jobqueue.Config{})
+	if err != nil {
+		return nil, err
+	}
+	people, err := identity.New(identity.Config{Jobs: jobs})
 	if err != nil {
 		return nil, err
 	}
 	m.Maker, err = signup.NewMaker(signup.MakerConfig{
-		Owner: p.owner.pool, Tenants: p.owner.Manager, DB: engine, People: people,
-		Verify: func(context.Context, *tenantschema.Tx, uuid.UUID) error { return nil },
+		Owner: p.owner.pool, Tenants: p.owner.Manager, DB: engine, People: people, Verify: people.SendVerificationTo,
 	})
 	return m, err
 }

@@ -1,11 +1,9 @@
 package signup_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/signup"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 func TestMain(m *testing.M) {
@@ -38,9 +35,9 @@ func setup(t *testing.T, change ...func(*signup.Config)) *bundle {
 	t.Helper()
 	b := &bundle{t: t, db: pgtest.New(t)}
 	var err error
-	b.people, err = identity.New(identity.Config{Argon2Memory: 64})
-	require.NoError(t, err)
 	jobs, err := jobqueue.New(jobqueue.Config{})
+	require.NoError(t, err)
+	b.people, err = identity.New(identity.Config{Argon2Memory: 64, Jobs: jobs})
 	require.NoError(t, err)
 	cfg := signup.Config{
 		Control: b.db.Control, Jobs: jobs, People: b.people, AddressKey: []byte("a key of thirty-two characters, or more"), SlugQuarantine: time.Hour,
@@ -54,15 +51,12 @@ func setup(t *testing.T, change ...func(*signup.Config)) *bundle {
 	return b
 }
 
-// maker makes one, whose mails are rows of the effects that a tenant remembers.
+// maker makes one that is told to stop by step.
 func (b *bundle) maker(step func(string) error) *signup.Maker {
 	b.t.Helper()
 	m, err := signup.NewMaker(signup.MakerConfig{
 		Owner: b.db.Owner, Tenants: b.db.Manager, DB: b.db.Engine, People: b.people, Step: step,
-		Verify: func(ctx context.Context, tx *tenantschema.Tx, user uuid.UUID) error {
-			_, err := tx.Exec(ctx, "INSERT INTO job_effects (key) VALUES ($1)", "mail:"+uuid.NewString()+user.String())
-			return err
-		},
+		Verify: b.people.SendVerificationTo,
 	})
 	require.NoError(b.t, err)
 	return m
