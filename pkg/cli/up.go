@@ -176,6 +176,9 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if len(demos) == 0 {
 		fmt.Fprintf(&b, "  make a tenant: rowhouse tenant create SLUG%s\n\n", sameDatabase(cfg))
 	}
+	if cfg.SignUp.Enabled {
+		fmt.Fprintf(&b, "  sign up for one: http://%s:%s/sign-up\n\n", cfg.Server.BaseDomain, portOf)
+	}
 	if cfg.Mail.Dir != "" {
 		fmt.Fprintf(&b, "  mails that were sent: http://%s/mailbox\n", admin)
 	}
