@@ -54,7 +54,7 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	p, err := startProvisioner(ctx, cfg, logins, log, metrics, nil)
+	p, err := c.startProvisioner(ctx, cfg, logins, log, metrics, nil)
 	if err != nil {
 		return err
 	}
@@ -79,10 +79,10 @@ type provisioner struct {
 }
 
 // startProvisioner begins. stop must be called at the end. engine is that of the process, if it has one.
-func startProvisioner(
+func (c *cli) startProvisioner(
 	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, metrics *telemetry.Metrics, engine *tenantschema.DB,
 ) (*provisioner, error) {
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}

@@ -11,18 +11,23 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/signup"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/web"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// openSignUps makes the service that takes sign-ups, unless nobody may.
-func (p *platform) openSignUps(logins *tenancy.Logins) (err error) {
-	if !p.cfg.SignUp.Enabled {
-		return nil
+// openBase makes what answers the base domain, where people sign up unless nobody may.
+func (p *platform) openBase(logins *tenancy.Logins, title string) (err error) {
+	base := web.BaseConfig{BaseDomain: p.cfg.Server.BaseDomain, Catalog: p.catalog, Title: title}
+	if p.cfg.SignUp.Enabled {
+		base.SignUp, err = signup.New(signup.Config{
+			Control: p.control, Jobs: p.house.Queue, People: p.house.Identity, AddressKey: logins.AddressKey(),
+			SlugQuarantine: p.cfg.Tenants.SlugQuarantine, PerAddress: p.cfg.SignUp.PerAddress, PerHour: p.cfg.SignUp.PerHour,
+		})
+		if err != nil {
+			return err
+		}
 	}
-	p.signUps, err = signup.New(signup.Config{
-		Control: p.control, Jobs: p.jobs, People: p.keys, AddressKey: logins.AddressKey(), SlugQuarantine: p.cfg.Tenants.SlugQuarantine,
-		PerAddress: p.cfg.SignUp.PerAddress, PerHour: p.cfg.SignUp.PerHour,
-	})
+	p.base, err = web.NewBase(base)
 	return err
 }
 

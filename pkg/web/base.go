@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ const baseTime = 10 * time.Second
 type BaseConfig struct {
 	// BaseDomain is the name below which tenants have their subdomains. Without a port. Required.
 	BaseDomain string
+	// Title is the product's. Default "Rowhouse".
+	Title string
 	// SignUp takes sign-ups. Nil closes the form.
 	SignUp *signup.Service
 	// Catalog says which tenants this process can serve by now. Required.
@@ -104,7 +107,7 @@ func (b *base) guard(next echo.HandlerFunc) echo.HandlerFunc {
 
 func (b *base) show(c echo.Context, status int, name string, p page) error {
 	p.Bare = true
-	p.Branding = branding{Name: "Rowhouse"}
+	p.Branding = branding{Name: cmp.Or(b.cfg.Title, "Rowhouse")}
 	p.Theme = themeOf(c.Request(), httpapi.OverTLS(c.Request().Context()))
 	return b.views.write(c.Response(), status, name, p)
 }

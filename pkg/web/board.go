@@ -29,7 +29,7 @@ func (h *Pages) board(c echo.Context) error { return h.showBoard(c, nil) }
 
 func (h *Pages) showBoard(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (h *Pages) showBoard(c echo.Context, failed error) error {
 	if err != nil {
 		return err
 	}
-	who, err := h.people(ctx, scope)
+	who, err := h.people(c)
 	if err != nil {
 		return err
 	}
