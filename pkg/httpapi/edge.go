@@ -35,6 +35,15 @@ func OverTLS(ctx context.Context) bool { return requestFrom(ctx).tls }
 // ClientAddress gives the client's address as far as it is known: that of the peer, or what trusted proxies say.
 func ClientAddress(ctx context.Context) string { return requestFrom(ctx).address }
 
+// StillServed reports whether the tenant of the request may be served now, for an answer that takes long.
+func StillServed(ctx context.Context) bool {
+	r := requestFrom(ctx)
+	if r.served == nil {
+		return true
+	}
+	return r.served()
+}
+
 // Unbounded gives the context of the request without the time limit that all others have: it ends when the client goes. What is answered under
 // it must end by itself when [Draining] says so.
 func Unbounded(ctx context.Context) context.Context {

@@ -34,6 +34,8 @@ type Config struct {
 	Base http.Handler
 	// Product, if set, adds addresses to the tenants' hosts. It is called once, after those of the API are there.
 	Product func(*Edge) error
+	// Changed, if set, is told of each tenant in which a request may have changed something, after it was answered. It must not wait.
+	Changed func(tenantschema.Tenant)
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
@@ -70,7 +72,11 @@ func New(cfg Config) (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, h.identify, h.observe, h.hostGate, h.stateGate, h.limit)
+	e.Pre(h.forwarded, h.identify, h.observe, h.hostGate, h.stateGate)
+	if cfg.Changed != nil {
+		e.Pre(h.changed)
+	}
+	e.Pre(h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

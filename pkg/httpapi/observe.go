@@ -34,6 +34,7 @@ type request struct {
 	address string
 	// unbounded is the context before the time limit.
 	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
+	served    func() bool
 	errorPage func(echo.Context, *Problem) error
 	cause     error // of an answer that does not tell it
 }

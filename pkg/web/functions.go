@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"path"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
 )
 
 // functions are what templates may call.
@@ -16,11 +19,31 @@ func functions(a *assets) template.FuncMap {
 		"asset":    a.path,
 		"dict":     dict,
 		"initials": initials,
-		"day":      func(t time.Time) string { return t.Format("2 Jan 2006") },
-		"moment":   func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"status":   statusName,
+		"priority": priorityName,
+		"date":     func(d workspace.Date) string { return shortDate(d.String()) },
 		"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"size":     byteSize,
+		"pictured": func(contentType string) bool { return strings.HasPrefix(contentType, "image/") },
+		"extension": func(name string) string {
+			return strings.ToUpper(strings.TrimPrefix(path.Ext(name[max(0, len(name)-5):]), "."))
+		},
+		"dateValue": func(d *workspace.Date) string {
+			if d == nil {
+				return ""
+			}
+			return d.String()
+		},
+		"size": byteSize,
 	}
+}
+
+// shortDate gives a date like 2026-11-24 as people read it.
+func shortDate(text string) string {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return text
+	}
+	return day.Format("2 Jan 2006")
 }
 
 // dict makes a map of names and values in turn, for templates that want several things.

@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 )
 
@@ -58,6 +60,10 @@ type page struct {
 	Branding branding
 	// Theme is "light", "dark" or, for what the system says, "".
 	Theme string
+	// Zone is what the tenant's days and hours go by.
+	Zone *time.Location
+	// Since is when the page was made, for what tells of later changes; "" if nothing does.
+	Since string
 	// Path is that of the page with its query, to come back to.
 	Path string
 }
@@ -89,6 +95,31 @@ func (p page) Value(field string, otherwise ...string) string {
 		return values[0]
 	}
 	return strings.Join(otherwise, "")
+}
+
+// Moment gives a time as people of the tenant read it.
+func (p page) Moment(t time.Time) string { return t.In(p.zone()).Format("2 Jan 2006, 15:04") }
+
+// Clock gives the hour and minute.
+func (p page) Clock(t time.Time) string { return t.In(p.zone()).Format("15:04") }
+
+// Day gives the day of a time.
+func (p page) Day(t time.Time) string { return t.In(p.zone()).Format("2 Jan 2006") }
+
+func (p page) zone() *time.Location {
+	if p.Zone == nil {
+		return time.UTC
+	}
+	return p.Zone
+}
+
+// zoneOf gives what the days and hours of the tenant go by.
+func zoneOf(c echo.Context) *time.Location {
+	zone, err := time.LoadLocation(httpapi.TenantOf(c.Request().Context()).TimeZone)
+	if err != nil { // The catalog holds no other; but a machine may lack what the other knew.
+		return time.UTC
+	}
+	return zone
 }
 
 // May reports whether who is signed in may do the action of that name: see identity's policy.
@@ -166,7 +197,11 @@ func (h *Pages) fill(c echo.Context, p page) page {
 	ctx := c.Request().Context()
 	p.Tenant, p.Caller = httpapi.TenantOf(ctx), httpapi.CallerOf(ctx)
 	p.Branding = branding{Name: p.Tenant.Name}
+	p.Zone = zoneOf(c)
 	p.Theme = themeOf(c.Request(), httpapi.OverTLS(ctx))
+	if h.cfg.Live != nil && p.Caller.IsUser() {
+		p.Since = live.Since(time.Now()).String()
+	}
 	p.Path = c.Request().URL.RequestURI()
 	if c.Request().Method != http.MethodGet {
 		p.Path = c.Request().URL.Path

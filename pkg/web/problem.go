@@ -21,7 +21,7 @@ func wrong(err error) (*apperr.Error, int, bool) {
 		return problem, http.StatusUnprocessableEntity, true
 	case apperr.Conflict, apperr.Refused:
 		return problem, http.StatusConflict, true
-	case apperr.Unauthenticated, apperr.Forbidden, apperr.NotFound, apperr.Partial, apperr.Unavailable, apperr.Internal:
+	case apperr.Unauthenticated, apperr.Forbidden, apperr.NotFound, apperr.Partial, apperr.RateLimited, apperr.Unavailable, apperr.Internal:
 	}
 	return nil, 0, false
 }
@@ -52,4 +52,9 @@ func (h *Pages) errorPage(c echo.Context, p *httpapi.Problem) error {
 	return h.render(c, p.Status, "error/problem", page{
 		Title: title, Data: failure{Status: p.Status, Detail: detail, RequestID: httpapi.RequestID(c.Request().Context())},
 	})
+}
+
+// invalid makes the error of a form with one wrong field.
+func invalid(message, field, what string) error {
+	return apperr.New(apperr.Invalid, "%s", message).WithField(field, what)
 }

@@ -83,7 +83,10 @@ func isScripted(c echo.Context) bool { return c.Request().Header.Get("X-Requeste
 
 // clientOf gives what is kept of the client with a session.
 func clientOf(c echo.Context) identity.Client {
-	return identity.Client{RemoteAddress: httpapi.ClientAddress(c.Request().Context()), UserAgent: c.Request().UserAgent()}
+	req := c.Request()
+	return identity.Client{
+		RemoteAddress: httpapi.ClientAddress(req.Context()), UserAgent: req.UserAgent(), Session: sessionToken(req, httpapi.OverTLS(req.Context())),
+	}
 }
 
 // afterSignIn gives where to go from the parameter next: a path of this host, or the first page.

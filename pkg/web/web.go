@@ -14,14 +14,17 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 )
@@ -33,14 +36,19 @@ type Config struct {
 	Identity   *identity.Service
 	Workspace  *workspace.Service
 	Webhooks   *webhook.Service
-	Log        *zap.Logger
+	// Live, if set, tells pages of what changes while they are shown.
+	Live *live.Hub
+	// Heartbeat is how often that tells that it is alive, and asks whether who listens is still signed in. Default 20 s.
+	Heartbeat time.Duration
+	Log       *zap.Logger
 }
 
 // Pages are the pages of all tenants. They hold no connection and no tenant.
 type Pages struct {
-	cfg    Config
-	views  *views
-	origin *http.CrossOriginProtection
+	cfg       Config
+	views     *views
+	origin    *http.CrossOriginProtection
+	heartbeat time.Duration
 }
 
 // New validates cfg, reads the templates and makes the Pages.
@@ -52,7 +60,7 @@ func New(cfg Config) (*Pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pages{cfg: cfg, views: v, origin: http.NewCrossOriginProtection()}, nil
+	return &Pages{cfg: cfg, views: v, origin: http.NewCrossOriginProtection(), heartbeat: cmp.Or(cfg.Heartbeat, heartbeat)}, nil
 }
 
 // Routes adds the pages to the tenants' hosts. It is meant for httpapi's Config.Product.

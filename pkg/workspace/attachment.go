@@ -81,6 +81,9 @@ func (s *Service) CreateAttachment(
 				return err
 			}
 		}
+		if err := note(ctx, tx, uuid.Nil, taskID); err != nil {
+			return err
+		}
 		told = true
 		return nil
 	})
@@ -166,7 +169,14 @@ func (s *Service) OpenAttachment(ctx context.Context, scope tenantschema.Scope, 
 
 // DeleteAttachment deletes an attachment for ever. The error is apperr.NotFound if there is none with that id.
 func (s *Service) DeleteAttachment(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
-	if _, err := queryAttachment(ctx, scope, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id); err != nil {
+	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		a, err := queryAttachment(ctx, tx, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id)
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, uuid.Nil, a.TaskID)
+	})
+	if err != nil {
 		return failedOn("delete attachment", "attachment", id, err)
 	}
 	for _, key := range []string{attachmentKey(id), thumbnailKey(id)} {

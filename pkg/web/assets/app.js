@@ -64,3 +64,147 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).textContent.trim());
   announce("Copied.");
 });
+
+// send posts a form as app.js, and reports whether it was done.
+export async function send(path, body) {
+  try {
+    const answer = await fetch(path, { method: "POST", body, headers: { "X-Requested-With": "fetch" } });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+// A filter takes effect when it is chosen.
+document.addEventListener("change", (event) => {
+  const form = event.target instanceof HTMLSelectElement && event.target.closest("form[data-auto-submit]");
+  if (form) form.requestSubmit();
+});
+
+// A file is dropped onto the form, or chosen there: then it is sent.
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  const input = form.querySelector("input[type=file]");
+  form.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    form.classList.add("over");
+  });
+  form.addEventListener("dragleave", () => form.classList.remove("over"));
+  form.addEventListener("drop", (event) => {
+    event.preventDefault();
+    form.classList.remove("over");
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    form.requestSubmit();
+  });
+}
+
+// Live updates: what is marked by data-live is taken anew from the server when something changed that the page shows (data-live-on).
+
+// A form that somebody has begun to fill in is theirs until they send it.
+const dirty = new WeakSet();
+document.addEventListener("input", (event) => {
+  const form = event.target instanceof Element && event.target.closest("form");
+  if (form) dirty.add(form);
+});
+document.addEventListener("reset", (event) => dirty.delete(event.target));
+
+function busy(region) {
+  for (const form of region.querySelectorAll("form")) if (dirty.has(form)) return true;
+  return region.matches("form") && dirty.has(region) || region.querySelector(".dragging") !== null;
+}
+
+const stateful = "details[id]";
+
+// swap replaces what region shows by what fresh shows. Focus and open parts stay.
+function swap(region, fresh) {
+  if (region.innerHTML === fresh.innerHTML) return false;
+  const focused = region.contains(document.activeElement) ? document.activeElement : null;
+  const focusId = focused?.id || (focused?.closest("[id]")?.id ?? "");
+  const open = [...region.querySelectorAll(stateful)].filter((d) => d.open).map((d) => d.id);
+  const scroll = [region.scrollLeft, region.scrollTop];
+  region.replaceChildren(...fresh.childNodes);
+  for (const id of open) {
+    const details = document.getElementById(id);
+    if (details) details.open = true;
+  }
+  [region.scrollLeft, region.scrollTop] = scroll;
+  if (focusId) document.getElementById(focusId)?.focus({ preventScroll: true });
+  return true;
+}
+
+let refreshing = null;
+let again = false;
+
+// refresh takes the page anew and swaps what is marked. While one is under way the next waits.
+export function refresh() {
+  if (refreshing) {
+    again = true;
+    return refreshing;
+  }
+  refreshing = (async () => {
+    do {
+      again = false;
+      const answer = await fetch(location.href, { headers: { "X-Requested-With": "fetch", Accept: "text/html" } });
+      if (answer.status === 401 || answer.status === 404) return stopListening();
+      if (!answer.ok || again) continue;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (fresh.body.dataset.since) document.body.dataset.since = fresh.body.dataset.since;
+      for (const region of document.querySelectorAll("[data-live]")) {
+        const other = fresh.querySelector(`[data-live="${CSS.escape(region.dataset.live)}"]`);
+        if (other && !busy(region)) swap(region, other);
+      }
+      document.dispatchEvent(new CustomEvent("refreshed"));
+    } while (again);
+  })()
+    .catch(() => {}) // The server is away: EventSource tells when it is back, and then everything is taken anew.
+    .finally(() => {
+      refreshing = null;
+    });
+  return refreshing;
+}
+
+const watched = document.querySelector("[data-live-on]")?.dataset.liveOn.split(" ") ?? [];
+let source = null;
+let soon = null;
+
+// concerns reports whether the page shows anything of what changed.
+function concerns(event) {
+  if (event.all || watched.includes("any")) return true;
+  if (event.tasks?.some((id) => watched.includes(`task:${id}`))) return true;
+  if (event.projects?.some((id) => watched.includes(`project:${id}`))) return true;
+  return !event.tasks?.length && (event.projects?.some((id) => watched.includes(`project-only:${id}`)) ?? false);
+}
+
+function listen() {
+  const since = document.body.dataset.since;
+  if (source || !since || !watched.length || !("EventSource" in window)) return;
+  source = new EventSource(`/events?since=${since}`);
+  source.addEventListener("change", (message) => {
+    if (!concerns(JSON.parse(message.data)) || soon) return;
+    // A little later, so that many pages do not ask at once and many changes are one.
+    soon = setTimeout(() => {
+      soon = null;
+      refresh();
+    }, 50 + Math.random() * 150);
+  });
+  source.addEventListener("signed-out", stopListening);
+}
+
+function stopListening() {
+  source?.close();
+  source = null;
+}
+
+// A page that nobody looks at needs no connection: it is brought up to date when it is looked at again.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    stopListening();
+  } else if (watched.length && !source) {
+    listen(); // It tells whether something has changed since the page was made.
+  }
+});
+window.addEventListener("pagehide", stopListening);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) listen();
+});
+if (!document.hidden) listen();
