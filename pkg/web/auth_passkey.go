@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -27,11 +28,7 @@ type answered struct {
 
 // siteOf gives what passkeys are bound to: the tenant's host.
 func siteOf(c echo.Context) identity.Site {
-	host := c.Request().Host
-	if name, ok := hostName(host); ok {
-		host = name
-	}
-	return identity.Site{Origin: site(c), Host: host, Name: httpapi.TenantOf(c.Request().Context()).Name}
+	return identity.Site{Origin: site(c), Host: hostName(c.Request().Host), Name: httpapi.TenantOf(c.Request().Context()).Name}
 }
 
 func readAnswer(c echo.Context) (answered, error) {
@@ -71,4 +68,13 @@ func (h *Pages) passkeySignIn(c echo.Context) error {
 	}
 	signIn(c, in.Token, in.Expires)
 	return c.JSON(http.StatusOK, challenge{Location: afterSignIn(a.Next)})
+}
+
+// hostName gives a Host header's name, without the port.
+func hostName(host string) string {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		return host
+	}
+	return name
 }
