@@ -42,6 +42,8 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Secrets encrypts the secrets of second factors and of providers' clients. Both fail without it.
+	Secrets Secrets
 	// Jobs and Mailer are needed for mails: invitations, links, notices. Without them, what mails a link fails, and nobody is told of changes.
 	Jobs   Jobs
 	Mailer Mailer

@@ -15,6 +15,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/tenantsecret"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -51,6 +52,8 @@ func setupWith(t *testing.T, cfg identity.Config) *bundle {
 	require.NoError(t, err)
 	b.post = &post{queue: queue}
 	cfg.Clock, cfg.Argon2Memory, cfg.Jobs, cfg.Mailer = b.clock.Now, 64, b.post, b.post
+	cfg.Secrets, err = tenantsecret.New(pgtest.Secret)
+	require.NoError(t, err)
 	cfg.SiteOf = func(_ context.Context, tenant tenantschema.Tenant) (identity.Site, error) {
 		name := map[string]string{b.acme.Tenant().ID: "acme", b.globex.Tenant().ID: "globex"}[tenant.ID]
 		return identity.Site{Origin: "https://" + name + ".example.com", Host: name + ".example.com", Name: name}, nil
