@@ -58,6 +58,8 @@ type Config struct {
 	Log *zap.Logger
 	// Metrics, if set, is told of every job.
 	Metrics Observer
+	// Worked, if set, is told of each tenant for which a job was done, after it was. It must not wait.
+	Worked func(tenantschema.Tenant)
 	// ScheduleMetrics, if set, is told what schedules do.
 	ScheduleMetrics ScheduleObserver
 

@@ -37,7 +37,7 @@ func (h *Pages) showBoard(c echo.Context, failed error) error {
 	if err != nil {
 		return err
 	}
-	who, err := h.people(ctx, scope)
+	who, err := h.people(c)
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,16 @@
 package web
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // statusName and priorityName say what people read.
@@ -100,17 +99,18 @@ func (p people) choices(chosen *uuid.UUID) []choice {
 const peopleMost = 200
 
 // people gives those who may be given tasks, by name. Who may not see members sees the names of those who are assigned, and chooses nobody.
-func (h *Pages) people(ctx context.Context, scope tenantschema.Scope) (people, error) {
+func (h *Pages) people(c echo.Context) (people, error) {
+	ctx, scope := at(c)
 	p := people{names: map[uuid.UUID]string{}}
 	var cursor string
-	for len(p.order) < peopleMost {
+	for len(p.names) < peopleMost {
 		found, err := h.cfg.Identity.ListUsers(ctx, scope, identity.UserFilter{}, identity.PageRequest{Limit: 100, Cursor: cursor})
 		if err != nil {
 			return people{}, err
 		}
 		for _, u := range found.Items {
 			p.names[u.ID] = u.DisplayName
-			if u.DisabledAt == nil {
+			if u.DisabledAt == nil && caller(c).May(identity.ActionSeeMembers) {
 				p.order = append(p.order, u.ID)
 			}
 		}
@@ -118,7 +118,9 @@ func (h *Pages) people(ctx context.Context, scope tenantschema.Scope) (people, e
 			break
 		}
 	}
-	slices.SortFunc(p.order, func(a, b uuid.UUID) int { return strings.Compare(strings.ToLower(p.names[a]), strings.ToLower(p.names[b])) })
+	slices.SortFunc(p.order, func(a, b uuid.UUID) int {
+		return strings.Compare(strings.ToLower(p.names[a]), strings.ToLower(p.names[b]))
+	})
 	return p, nil
 }
 

@@ -3,14 +3,16 @@ package web_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -19,6 +21,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/job"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
@@ -59,13 +62,17 @@ type house struct {
 	t            testing.TB
 	db           *pgtest.DB
 	url          string
+	stop         func() error
 	street       *street
 	engine       *tenantschema.DB
 	people       *identity.Service
 	work         *workspace.Service
 	hooks        *webhook.Service
+	live         *live.Hub
 	acme, globex tenancy.Tenant
 }
+
+const password = "correct horse battery"
 
 // open makes a house.
 func open(tb testing.TB) *house {
@@ -79,7 +86,7 @@ func open(tb testing.TB) *house {
 	tb.Cleanup(h.engine.Close)
 	metrics, err := telemetry.NewMetrics(telemetry.MetricsConfig{})
 	require.NoError(tb, err)
-	h.people, err = identity.New(identity.Config{})
+	h.people, err = identity.New(identity.Config{Argon2Memory: 64})
 	require.NoError(tb, err)
 	store, err := filestore.Open(tb.TempDir())
 	require.NoError(tb, err)
@@ -87,19 +94,74 @@ func open(tb testing.TB) *house {
 	require.NoError(tb, err)
 	h.hooks, err = webhook.New(webhook.Config{Jobs: jobs{}, Kinds: workspace.EventKinds()})
 	require.NoError(tb, err)
+	pool, err := pgxpool.New(tb.Context(), h.db.OwnerURL)
+	require.NoError(tb, err)
+	tb.Cleanup(pool.Close)
+	listen, err := pgx.ParseConfig(h.db.OwnerURL)
+	require.NoError(tb, err)
+	h.live, err = live.New(tb.Context(), live.Config{
+		Read: web.ReadChanges(h.work), Notify: pool, Listen: listen, Log: zap.NewNop(), Gather: time.Millisecond, Pause: 10 * time.Millisecond,
+	})
+	require.NoError(tb, err)
+	tb.Cleanup(h.live.Close)
 	log := zaptest.NewLogger(tb, zaptest.Level(zap.ErrorLevel))
-	pages, err := web.New(web.Config{BaseDomain: "localhost", Identity: h.people, Workspace: h.work, Webhooks: h.hooks, Log: log})
+	pages, err := web.New(web.Config{BaseDomain: "localhost", Identity: h.people, Workspace: h.work, Webhooks: h.hooks, Live: h.live, Log: log, Heartbeat: 50 * time.Millisecond})
 	require.NoError(tb, err)
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: "localhost", Catalog: h.street, DB: h.engine, Keys: h.people, Workspace: h.work, Webhooks: h.hooks, Log: log, Metrics: metrics,
-		Versions: tenantschema.Versions{Min: 1}, Product: pages.Routes,
+		Versions: tenantschema.Versions{Min: 1}, Product: pages.Routes, Changed: h.live.Changed,
 	})
 	require.NoError(tb, err)
-	srv := httptest.NewServer(handler)
-	tb.Cleanup(srv.Close)
-	h.url = srv.URL
+	h.serve(handler)
 	h.acme, h.globex = h.tenant("acme"), h.tenant("globex")
 	return h
+}
+
+// serve answers until the test ends, by the product's own server.
+func (h *house) serve(handler http.Handler) {
+	h.t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(h.t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(h.t, err)
+	h.url = "http://" + ln.Addr().String()
+	server, err := httpapi.NewServer(httpapi.ServerConfig{Handler: handler, Log: zap.NewNop()})
+	require.NoError(h.t, err)
+	ctx, stop := context.WithCancel(context.WithoutCancel(h.t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Run(ctx, ln) }()
+	h.stop = func() error {
+		stop()
+		err, open := <-ended
+		if open {
+			close(ended)
+		}
+		return err
+	}
+	h.t.Cleanup(func() { _ = h.stop() })
+}
+
+// person adds somebody to a tenant.
+func (h *house) person(t tenancy.Tenant, name string, role identity.Role) identity.User {
+	h.t.Helper()
+	hash, err := h.people.HashPassword(h.t.Context(), password)
+	require.NoError(h.t, err)
+	u, err := h.people.CreateOwner(h.t.Context(), h.scope(t), identity.NewUser{Email: name + "@" + t.Slug + ".example", DisplayName: name, PasswordHash: hash})
+	require.NoError(h.t, err)
+	if role != identity.RoleOwner {
+		_, err = h.scope(t).Exec(h.t.Context(), `UPDATE users SET role = $2 WHERE id = $1`, u.ID, string(role))
+		require.NoError(h.t, err)
+	}
+	return u
+}
+
+// as gives a visitor who is signed in as somebody new of that role.
+func (h *house) as(t tenancy.Tenant, name string, role identity.Role) *visitor {
+	h.t.Helper()
+	u := h.person(t, name, role)
+	in, err := h.people.SignIn(h.t.Context(), h.scope(t), u.Email, password, identity.Client{RemoteAddress: "192.0.2.1"})
+	require.NoError(h.t, err)
+	v := h.visitor(t.Slug)
+	v.cookies["session"] = in.Token
+	return v
 }
 
 func (h *house) tenant(slug string) tenancy.Tenant {

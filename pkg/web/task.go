@@ -54,7 +54,7 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 	if err != nil {
 		return taskPage{}, err
 	}
-	who, err := h.people(ctx, scope)
+	who, err := h.people(c)
 	if err != nil {
 		return taskPage{}, err
 	}

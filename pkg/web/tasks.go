@@ -41,7 +41,7 @@ func (h *Pages) projectTasks(c echo.Context) error {
 
 func (h *Pages) showTasks(c echo.Context, project *workspace.Project) error {
 	ctx, scope := at(c)
-	who, err := h.people(ctx, scope)
+	who, err := h.people(c)
 	if err != nil {
 		return err
 	}
