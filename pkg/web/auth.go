@@ -45,13 +45,6 @@ func (h *Pages) authRoutes(r routes) {
 // scopeOf gives the scope of the tenant whose host was called.
 func scopeOf(c echo.Context) tenantschema.Scope { return httpapi.ScopeOf(c.Request().Context()) }
 
-// entering is [clientOf] for who enters: the session that the browser has now ends when another one begins.
-func entering(c echo.Context) identity.Client {
-	client := clientOf(c)
-	client.Session = sessionToken(c.Request(), httpapi.OverTLS(c.Request().Context()))
-	return client
-}
-
 // entered gives the browser its session and sends it on; or to the second factor, if there is one to be asked for.
 func entered(c echo.Context, in identity.SignedIn, next, greeting string) error {
 	if in.SecondFactor != "" {

@@ -36,7 +36,7 @@ func (h *Pages) resetPage(c echo.Context) error {
 
 // reset sets a new password by the link of a mail, and lets in who has it.
 func (h *Pages) reset(c echo.Context) error {
-	in, err := h.cfg.Identity.ResetPassword(c.Request().Context(), scopeOf(c), c.Param("token"), c.FormValue("password"), entering(c))
+	in, err := h.cfg.Identity.ResetPassword(c.Request().Context(), scopeOf(c), c.Param("token"), c.FormValue("password"), clientOf(c))
 	if spent(err) {
 		return h.deadLink(c, "This link for a new password")
 	}
@@ -47,7 +47,9 @@ func (h *Pages) reset(c echo.Context) error {
 }
 
 // spent reports whether a link opens nothing: it was used, is too old, was taken back, or never was one of this tenant's.
-func spent(err error) bool { return isCode(err, apperr.NotFound) || isCode(err, apperr.Unauthenticated) }
+func spent(err error) bool {
+	return isCode(err, apperr.NotFound) || isCode(err, apperr.Unauthenticated)
+}
 
 // deadLink is the one answer to all links that open nothing, whyever.
 func (h *Pages) deadLink(c echo.Context, what string) error {
@@ -77,7 +79,7 @@ func (h *Pages) acceptInvitation(c echo.Context) error {
 		var in identity.SignedIn
 		in, err = h.cfg.Identity.AcceptInvitation(ctx, scope, token, identity.AcceptInvitation{
 			DisplayName: c.FormValue("display_name"), Password: c.FormValue("password"),
-		}, entering(c))
+		}, clientOf(c))
 		if err == nil {
 			return entered(c, in, "/", "Welcome. You have joined.")
 		}
@@ -109,7 +111,7 @@ func (h *Pages) welcome(c echo.Context) error {
 	if c.Request().Method != http.MethodGet { // HEAD must not use up what serves once.
 		return c.NoContent(http.StatusOK)
 	}
-	in, err := h.cfg.Identity.Welcome(c.Request().Context(), scopeOf(c), c.QueryParam("token"), entering(c))
+	in, err := h.cfg.Identity.Welcome(c.Request().Context(), scopeOf(c), c.QueryParam("token"), clientOf(c))
 	if spent(err) {
 		return h.deadLink(c, "This link")
 	}

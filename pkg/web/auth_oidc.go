@@ -47,7 +47,7 @@ func (h *Pages) finishOIDC(c echo.Context) error {
 		return h.signInAgain(c, apperr.New(apperr.Invalid, "The provider did not sign you in. Try again, or choose another way."), next)
 	}
 	in, err := h.cfg.Identity.FinishOIDC(c.Request().Context(), scopeOf(c), token, c.QueryParam("state"), c.QueryParam("code"),
-		redirectURL(c), entering(c))
+		redirectURL(c), clientOf(c))
 	if err != nil {
 		return h.signInAgain(c, err, next)
 	}

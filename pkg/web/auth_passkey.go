@@ -62,7 +62,7 @@ func (h *Pages) passkeySignIn(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := h.cfg.Identity.FinishPasskeySignIn(c.Request().Context(), scopeOf(c), siteOf(c), token, a.Credential, entering(c))
+	in, err := h.cfg.Identity.FinishPasskeySignIn(c.Request().Context(), scopeOf(c), siteOf(c), token, a.Credential, clientOf(c))
 	if err != nil {
 		return err
 	}

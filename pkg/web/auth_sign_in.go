@@ -50,7 +50,7 @@ func (h *Pages) doorPage(c echo.Context, next string) (page, error) {
 // signIn lets somebody in by password.
 func (h *Pages) signIn(c echo.Context) error {
 	next := afterSignIn(c.FormValue("next"))
-	in, err := h.cfg.Identity.SignIn(c.Request().Context(), scopeOf(c), c.FormValue("email"), c.FormValue("password"), entering(c))
+	in, err := h.cfg.Identity.SignIn(c.Request().Context(), scopeOf(c), c.FormValue("email"), c.FormValue("password"), clientOf(c))
 	if err != nil {
 		return h.signInAgain(c, err, next)
 	}
@@ -82,7 +82,7 @@ func (h *Pages) secondFactor(c echo.Context) error {
 	if token == "" {
 		return see(c, signInPath, "That took too long. Sign in again.")
 	}
-	in, err := h.cfg.Identity.SecondFactor(c.Request().Context(), scopeOf(c), token, c.FormValue("code"), entering(c))
+	in, err := h.cfg.Identity.SecondFactor(c.Request().Context(), scopeOf(c), token, c.FormValue("code"), clientOf(c))
 	switch {
 	case isCode(err, apperr.Unauthenticated): // The step is over: there is nothing to be tried again.
 		endStep(c, stepSecondFactor)

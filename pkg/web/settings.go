@@ -1,7 +1,6 @@
 package web
 
 import (
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
@@ -51,22 +50,13 @@ func (h *Pages) settingsRoutes(r routes) {
 	h.providerRoutes(r)
 }
 
-// idOf gives the id in the address, or an error that there is no such page.
-func idOf(c echo.Context) (uuid.UUID, error) {
-	id, err := uuid.Parse(c.Param("id"))
-	if err != nil {
-		return uuid.Nil, echo.ErrNotFound
-	}
-	return id, nil
-}
-
 // myself gives who is signed in, as stored.
 func (h *Pages) myself(c echo.Context) (identity.User, error) {
 	return h.cfg.Identity.GetUser(c.Request().Context(), scopeOf(c), caller(c).UserID)
 }
 
-// told says in the message what is wrong with a field that the page has no place for.
-func told(err error) error {
+// inWords says in the message what is wrong with a field that the page has no place for.
+func inWords(err error) error {
 	problem, _, ok := wrong(err)
 	if !ok || len(problem.Fields) == 0 {
 		return err

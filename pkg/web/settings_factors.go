@@ -14,7 +14,7 @@ import (
 func (h *Pages) factorRoutes(r routes) {
 	r.get(totpPath, h.totpStart, h.requireUser)
 	r.post(totpPath, h.beginTOTP, h.requireUser, h.recent)
-	r.post(totpPath+"/confirm", h.confirmTOTP, h.requireUser)
+	r.post(totpPath+"/confirm", h.confirmTOTP, h.requireUser, h.recent)
 	r.post(totpPath+"/disable", h.disableTOTP, h.requireUser)
 	r.post(securityPath+"/recovery-codes", h.newRecoveryCodes, h.requireUser, h.recent)
 	r.post(passkeysPath+"/begin", h.beginPasskey, h.requireUser)
@@ -66,6 +66,9 @@ func (h *Pages) recoveryPage(c echo.Context, codes []string, done string) error 
 
 func (h *Pages) disableTOTP(c echo.Context) error {
 	err := h.cfg.Identity.DisableTOTP(c.Request().Context(), scopeOf(c), caller(c), c.FormValue("totp_password"))
+	if isCode(err, apperr.Refused) { // Who has no password signs in again.
+		return h.askAgain(c, nil)
+	}
 	if err != nil {
 		return h.securityAgain(c, renamed(err, map[string]string{"password": "totp_password"}))
 	}
@@ -104,7 +107,7 @@ func (h *Pages) finishPasskey(c echo.Context) error {
 	}
 	made, err := h.cfg.Identity.FinishPasskey(c.Request().Context(), scopeOf(c), caller(c), siteOf(c), token, a.Name, a.Credential)
 	if err != nil {
-		return told(err)
+		return inWords(err)
 	}
 	setFlash(c, "The passkey “"+made.Name+"” is added.")
 	return c.JSON(http.StatusOK, challenge{Location: next})

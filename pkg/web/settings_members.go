@@ -114,7 +114,7 @@ func (h *Pages) changeMember(c echo.Context, patch identity.UserPatch, done stri
 	}
 	u, err := h.cfg.Identity.ChangeUser(c.Request().Context(), scopeOf(c), caller(c), id, patch)
 	if err != nil {
-		return h.membersAgain(c, told(err))
+		return h.membersAgain(c, inWords(err))
 	}
 	return see(c, membersPath, done, u.DisplayName)
 }

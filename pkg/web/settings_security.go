@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 )
 
@@ -43,6 +44,9 @@ func (h *Pages) securityAgain(c echo.Context, err error) error {
 
 func (h *Pages) changePassword(c echo.Context) error {
 	err := h.cfg.Identity.ChangePassword(c.Request().Context(), scopeOf(c), caller(c), c.FormValue("current_password"), c.FormValue("new_password"))
+	if isCode(err, apperr.Refused) { // Who has no password signs in again.
+		return h.askAgain(c, nil)
+	}
 	if err != nil {
 		return h.securityAgain(c, renamed(err, map[string]string{"current": "current_password", "password": "new_password"}))
 	}
