@@ -24,6 +24,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -277,12 +278,23 @@ func (p *platform) publicServer() (*httpapi.Server, error) {
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Webhooks: p.webhooks,
 		Log: p.log.Named("http"), Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
+		Plans: p.catalog, Strangers: strangersRate(p.cfg.Limits), Failures: failuresRate(p.cfg.Limits),
 		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return httpapi.NewServer(serverConfig(p.cfg, p.log, handler))
+}
+
+// strangersRate is that of requests without credentials from one address.
+func strangersRate(l config.Limits) throttle.Rate {
+	return throttle.Rate{PerSecond: float64(l.AddressPerSecond), Burst: l.AddressBurst}
+}
+
+// failuresRate is that of requests with bad credentials from one address.
+func failuresRate(l config.Limits) throttle.Rate {
+	return throttle.Rate{PerSecond: float64(l.FailuresPerMinute) / 60, Burst: l.FailuresPerMinute}
 }
 
 // adminServer answers health checks and metrics. draining, if not nil, makes it report not ready.

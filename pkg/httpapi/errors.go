@@ -39,6 +39,7 @@ const (
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	notPlainDetail  = "Send the file as it is, without Content-Encoding."
 	rangeDetail     = "The file has no such part. The header Content-Range says how long it is."
+	tooManyDetail   = "This key or session may ask 100 times a second. Wait as long as the header Retry-After says."
 	busyDetail      = "Too busy right now. Try again in a moment."
 )
 
@@ -116,6 +117,8 @@ func kindOf(status int) (kind, title string) {
 		return "range_not_satisfiable", "There is no such part"
 	case http.StatusUnprocessableEntity:
 		return "invalid", "The request is invalid"
+	case http.StatusTooManyRequests:
+		return "too_many_requests", "Too many requests"
 	case http.StatusServiceUnavailable:
 		return "unavailable", "Not available right now"
 	case statusClientGone:

@@ -26,11 +26,17 @@ type request struct {
 	method string
 	url    *url.URL
 	tenant tenancy.Tenant
+	// limits are those of its plan.
+	limits tenancy.Limits
 	scope  tenantschema.Scope
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
 	streams bool
-	cause   error // of an answer that does not tell it
+	// turn is its place among the tenant's requests.
+	turn turn
+	// quiet says that its log line is one too many.
+	quiet bool
+	cause error // of an answer that does not tell it
 }
 
 type requestKey struct{}
@@ -139,6 +145,9 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			fields = append(fields, zap.ByteString("stack", p.stack))
 		}
 		level := levelOf(status)
+		if r.quiet {
+			level = zap.DebugLevel
+		}
 		if isPanic {
 			level = zap.ErrorLevel
 		}
