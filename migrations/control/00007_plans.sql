@@ -32,9 +32,9 @@ comment on table rowhouse.plans is 'What the tenants of a plan may take; null is
 
 insert into rowhouse.plans (name, requests_per_second, request_burst, caller_per_second, caller_burst, concurrency,
     statement_timeout_ms, max_users, max_storage_bytes, max_jobs) values
-    ('free', 20, 60, 10, 30, 4, 3000, 5, 1073741824, 1000),
-    ('standard', 200, 600, 100, 300, 16, 8000, 500, 107374182400, 100000),
-    ('enterprise', 2000, 6000, 1000, 3000, 64, null, null, null, null);
+    ('free', 20, 40, 10, 20, 4, 3000, 5, 1073741824, 1000),
+    ('standard', 200, 400, 100, 200, 8, 8000, 500, 107374182400, 100000),
+    ('enterprise', 1000, 2000, 500, 1000, 32, null, null, null, null);
 -- Plans that tenants were given before there were any have no limits yet.
 insert into rowhouse.plans (name) select distinct plan from rowhouse.tenants where plan not in ('free', 'standard', 'enterprise');
 alter table rowhouse.tenants add constraint tenants_plan_fkey foreign key (plan) references rowhouse.plans (name);

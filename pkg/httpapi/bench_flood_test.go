@@ -22,12 +22,12 @@ import (
 )
 
 const (
-	floodRounds  = 7
-	floodSeconds = 3
+	floodRounds  = 5
+	floodSeconds = 5
 	// floodConns is how many connections acme floods on, each asking again as soon as it has an answer, whatever that says.
 	floodConns = 64
 	// neighborRate is how many requests a second globex asks, calm or not.
-	neighborRate = 50
+	neighborRate = 80
 )
 
 // BenchmarkFlood measures what acme's flood does to globex's 99th percentile. Rounds alternate: globex alone, then globex at the same rate while
@@ -38,7 +38,7 @@ func BenchmarkFlood(b *testing.B) {
 		plans httpapi.Plans
 	}{
 		{"limited", onePlan(tenancy.Limits{
-			Requests: tenancy.Rate{PerSecond: 200, Burst: 600}, Caller: tenancy.Rate{PerSecond: 100, Burst: 300}, Concurrency: 16,
+			Requests: tenancy.Rate{PerSecond: 200, Burst: 400}, Caller: tenancy.Rate{PerSecond: 100, Burst: 200}, Concurrency: 8,
 			StatementTimeout: 8 * time.Second,
 		})},
 		{"open", nil},

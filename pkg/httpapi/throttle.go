@@ -34,7 +34,7 @@ const (
 	lastingShare = 8
 	// paceRejections is how long a caller who is over a limit waits for the news. Without it a client that asks again at once takes as much
 	// of the process with what is refused as others with what is done. maxPaced is how many wait so at a time; the others hear at once.
-	paceRejections = 100 * time.Millisecond
+	paceRejections = 250 * time.Millisecond
 	maxPaced       = 4096
 	// maxAddresses and maxCallers bound what is remembered at a time.
 	maxAddresses = 100_000
