@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -32,8 +33,9 @@ const (
 	strangersShare = 4
 	// lastingShare is how many answers that last (see [Lasting]) a tenant may have for each request at a time.
 	lastingShare = 8
-	// paceRejections is how long a caller who is over a limit waits for the news. Without it a client that asks again at once takes as much
-	// of the process with what is refused as others with what is done. maxPaced is how many wait so at a time; the others hear at once.
+	// paceRejections is how long a caller who is over a limit waits for the news, and up to as long again, so that those who were refused
+	// together do not come back together. Without it a client that asks again at once takes as much of the process with what is refused as
+	// others with what is done. maxPaced is how many wait so at a time; the others hear at once.
 	paceRejections = 250 * time.Millisecond
 	maxPaced       = 4096
 	// maxAddresses and maxCallers bound what is remembered at a time.
@@ -244,7 +246,7 @@ func (h *handler) reject(c echo.Context, err error) error {
 	r.quiet = !h.throttles.told.Take(r.tenant.ID, throttle.Rate{PerSecond: 1, Burst: 5}, time.Now()).OK
 	if leave, err := h.throttles.pacing.Enter(ctx, struct{}{}, maxPaced, 0); err == nil {
 		defer leave()
-		pause := time.NewTimer(paceRejections)
+		pause := time.NewTimer(paceRejections + rand.N(paceRejections)) //nolint:gosec // Nobody gains by guessing it.
 		defer pause.Stop()
 		select {
 		case <-ctx.Done():

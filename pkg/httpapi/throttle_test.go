@@ -68,7 +68,7 @@ func TestRate_OfATenant(t *testing.T) {
 			continue
 		}
 		p := e.refused(a, http.StatusTooManyRequests)
-		require.Equal(t, "urn:rowhouse:problem:too_many_requests", p.Type)
+		require.Equal(t, "urn:rowhouse:problem:rate_limited", p.Type)
 		require.Contains(t, p.Detail, `The plan "standard" of this workspace allows 1 requests a second.`)
 		require.Regexp(t, `^"tenant";r=0;t=[1-3]$`, a.header.Get("RateLimit"))
 		after, err := strconv.Atoi(a.header.Get("Retry-After"))
