@@ -13,7 +13,7 @@ create table rowhouse.plans (
     statement_timeout_ms     integer,
     max_users                bigint,
     max_storage_bytes        bigint,
-    -- Jobs that wait or run.
+    -- Jobs that wait for a worker.
     max_jobs                 bigint,
     updated_at               timestamptz not null default now(),
     constraint plans_pkey primary key (name),

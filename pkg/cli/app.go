@@ -183,7 +183,7 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
-	if p.keys, err = identity.New(identity.Config{}); err != nil {
+	if p.keys, err = identity.New(identity.Config{Quota: p.catalog}); err != nil {
 		return nil, err
 	}
 	if err = p.openJobs(); err != nil {

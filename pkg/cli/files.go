@@ -23,7 +23,7 @@ func (p *platform) newProduct() (*workspace.Service, error) {
 		return nil, err
 	}
 	return workspace.New(workspace.Config{
-		Jobs: p.jobs, Files: files, MaxUploadBytes: int64(p.cfg.Server.MaxUploadBytes), Events: published{p.webhooks},
+		Jobs: p.jobs, Files: files, MaxUploadBytes: int64(p.cfg.Server.MaxUploadBytes), Events: published{p.webhooks}, Quota: p.catalog,
 	})
 }
 

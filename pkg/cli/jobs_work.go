@@ -19,7 +19,7 @@ const (
 
 // openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
 func (p *platform) openJobs() (err error) {
-	jobs := jobqueue.Config{}
+	jobs := jobqueue.Config{Pool: p.control}
 	workers := jobqueue.NewWorkers()
 	if p.works {
 		jobs = jobqueue.Config{
@@ -35,6 +35,7 @@ func (p *platform) openJobs() (err error) {
 			return err
 		}
 	}
+	jobs.Quota = p.catalog
 	if p.jobs, err = jobqueue.New(jobs); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (v limitsView) fields() [][]string {
 		{"statement timeout", v.timeout()},
 		{"users", showLimit(v.MaxUsers)},
 		{"storage", v.storage()},
-		{"jobs", showLimit(v.MaxJobs)},
+		{"waiting jobs", showLimit(v.MaxJobs)},
 	}
 }
 
@@ -156,7 +156,7 @@ func (c *cli) planSet() *cobra.Command {
 	flags.Var(limitFlag(&change.StatementTimeout, parseTimeout), "statement-timeout", "how long a statement of a request may take, such as 5s")
 	flags.Var(limitFlag(&change.MaxUsers, parseLong), "max-users", "people who may sign in or are invited")
 	flags.Var(limitFlag(&change.MaxStorageBytes, parseStorage), "max-storage", "size of all attached files, such as 10GiB")
-	flags.Var(limitFlag(&change.MaxJobs, parseLong), "max-jobs", "jobs that wait or run")
+	flags.Var(limitFlag(&change.MaxJobs, parseLong), "max-jobs", "jobs that wait for a worker")
 	return cmd
 }
 

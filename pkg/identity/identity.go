@@ -40,6 +40,8 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Quota, if set, bounds how many people a tenant has.
+	Quota Quota
 }
 
 // Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.

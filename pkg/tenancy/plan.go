@@ -38,7 +38,7 @@ type Limits struct {
 	MaxUsers int64
 	// MaxStorageBytes is the size of all files that people have attached.
 	MaxStorageBytes int64
-	// MaxJobs counts jobs that wait or run.
+	// MaxJobs counts jobs that wait for a worker, urgent ones aside.
 	MaxJobs int64
 }
 
@@ -248,4 +248,23 @@ func (c *Catalog) readPlans(ctx context.Context) error {
 	}
 	c.plans.Store(&byName)
 	return nil
+}
+
+// MaxUsers, MaxStorage and MaxJobs give a limit of the tenant with that id, 0 for none, and the name of its plan, without I/O. They are what
+// features ask for.
+func (c *Catalog) MaxUsers(id string) (most int64, plan string) {
+	l := c.LimitsOf(id)
+	return l.MaxUsers, l.Plan
+}
+
+// MaxStorage is in bytes. See [Catalog.MaxUsers].
+func (c *Catalog) MaxStorage(id string) (most int64, plan string) {
+	l := c.LimitsOf(id)
+	return l.MaxStorageBytes, l.Plan
+}
+
+// MaxJobs counts those that wait for a worker. See [Catalog.MaxUsers].
+func (c *Catalog) MaxJobs(id string) (most int64, plan string) {
+	l := c.LimitsOf(id)
+	return l.MaxJobs, l.Plan
 }
