@@ -14,6 +14,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -37,6 +38,11 @@ type Config struct {
 	Product func(*Edge) error
 	// Changed, if set, is told of each tenant in which a request may have changed something, after it was answered. It must not wait.
 	Changed func(tenantschema.Tenant)
+	// Plans, if set, says what the tenants may take. Without it nothing is limited.
+	Plans Plans
+	// Strangers is the rate of requests without credentials from one address, over all hosts; Failures that of requests from one that are answered
+	// with 401, after which its credentials are not looked at for a while. Default: no limit.
+	Strangers, Failures throttle.Rate
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
@@ -59,6 +65,8 @@ type handler struct {
 	log *zap.Logger
 	// errorPage is the product's, if it has pages.
 	errorPage func(echo.Context, *Problem) error
+
+	throttles *throttles
 }
 
 // New makes the handler of all public hosts.
@@ -68,7 +76,7 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
-	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
+	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel)), throttles: newThrottles()}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)
@@ -79,7 +87,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Changed != nil {
 		e.Pre(h.changed)
 	}
-	e.Pre(h.limit)
+	e.Pre(h.throttle, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

@@ -26,6 +26,8 @@ type request struct {
 	method string
 	url    *url.URL
 	tenant tenancy.Tenant
+	// limits are those of its plan.
+	limits tenancy.Limits
 	scope  tenantschema.Scope
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
@@ -36,7 +38,11 @@ type request struct {
 	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
 	served    func() bool
 	errorPage func(echo.Context, *Problem) error
-	cause     error // of an answer that does not tell it
+	// turn is its place among the tenant's requests.
+	turn turn
+	// quiet says that its log line is one too many.
+	quiet bool
+	cause error // of an answer that does not tell it
 }
 
 type requestKey struct{}
@@ -145,6 +151,9 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			fields = append(fields, zap.ByteString("stack", p.stack))
 		}
 		level := levelOf(status)
+		if r.quiet {
+			level = zap.DebugLevel
+		}
 		if isPanic {
 			level = zap.ErrorLevel
 		}
