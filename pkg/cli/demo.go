@@ -13,8 +13,6 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
-	"github.com/rowhousehq/rowhouse/pkg/workspace"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // demoFile is where `up` keeps the tokens of the demo tenants, so that the next `up` prints ones that work.
@@ -33,48 +31,14 @@ type demoNote struct {
 	Filled bool `json:"filled"`
 }
 
-type demoProject struct {
-	name, description string
-	tasks             []workspace.NewTask
-}
-
-// demoTenants is what the demo tenants hold.
-func demoTenants() []struct {
-	slug, name string
-	projects   []demoProject
-} {
-	return []struct {
-		slug, name string
-		projects   []demoProject
-	}{
-		{"acme", "Acme Rockets", []demoProject{
-			{"Moon launch", "Rocket-powered roller skates, orbital edition.", []workspace.NewTask{
-				{Title: "Order 12 tonnes of propellant", Status: workspace.StatusDoing, Priority: 3},
-				{Title: "Paint the nose cone red"},
-				{Title: "Test the anvil release", Status: workspace.StatusDone, Priority: 1},
-			}},
-			{"Catalogue 2027", "Everything a coyote needs.", []workspace.NewTask{
-				{Title: "Photograph the portable hole"},
-				{Title: "Price the dehydrated boulders", Priority: 2},
-			}},
-		}},
-		{"globex", "Globex Weather", []demoProject{
-			{"Cloud factory", "Cumulus on demand.", []workspace.NewTask{
-				{Title: "Rent a bigger valley", Status: workspace.StatusDoing, Priority: 4},
-				{Title: "Hire a rain choir"},
-			}},
-			{"Hammock district", "Places to rest for everybody.", []workspace.NewTask{
-				{Title: "Compare knots", Status: workspace.StatusDone},
-				{Title: "Choose the trees", Priority: 2},
-				{Title: "Write the opening speech"},
-			}},
-		}},
-	}
+// demoTenants are the demo tenants, whatever the product.
+func demoTenants() []tenancy.NewTenant {
+	return []tenancy.NewTenant{{Slug: "acme", Name: "Acme Rockets"}, {Slug: "globex", Name: "Globex Weather"}}
 }
 
 // makeDemo makes the demo tenants with sample data and a key each, as far as they are not there. It may be cut off and run again.
 func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.Logins, p *platform) ([]demo, error) {
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +54,7 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 	}
 	var demos []demo
 	for _, want := range demoTenants() {
-		t, _, err := o.Create(ctx, tenancy.NewTenant{Slug: want.slug, Name: want.name})
+		t, _, err := o.Create(ctx, want)
 		if apperr.CodeOf(err) == apperr.Conflict { // Deleted a while ago, or made by somebody with another name: theirs, not ours.
 			c.note("no demo tenant: %v", err)
 			continue
@@ -104,8 +68,8 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 		}
 		note := notes[t.ID]
 		scope := p.engine.Tenant(t.Engine())
-		if !note.Filled {
-			if err = fillDemo(ctx, p.product, scope, want.projects); err != nil {
+		if !note.Filled && p.house.Demo != nil {
+			if err = p.house.Demo(ctx, scope, want.Slug); err != nil {
 				return nil, fmt.Errorf("fill demo tenant %s: %w", t.Slug, err)
 			}
 			note.Filled = true
@@ -115,8 +79,8 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 				return nil, fmt.Errorf("mail to demo tenant %s: %w", t.Slug, err)
 			}
 		}
-		if _, err = p.keys.Authenticate(ctx, scope, note.Token); err != nil {
-			_, note.Token, err = p.keys.CreateKey(ctx, scope, identity.NewKey{Name: "demo", Scopes: []string{identity.ScopeRead, identity.ScopeWrite}})
+		if _, err = p.house.Identity.Authenticate(ctx, scope, note.Token); err != nil {
+			_, note.Token, err = p.house.Identity.CreateKey(ctx, scope, identity.NewKey{Name: "demo", Scopes: []string{identity.ScopeRead, identity.ScopeWrite}})
 			if err != nil {
 				return nil, fmt.Errorf("make demo key of %s: %w", t.Slug, err)
 			}
@@ -131,34 +95,4 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 		return nil, fmt.Errorf("keep demo keys: %w", err)
 	}
 	return demos, nil
-}
-
-// fillDemo makes the projects and tasks that are not there yet, by name.
-func fillDemo(ctx context.Context, product *workspace.Service, scope tenantschema.Scope, projects []demoProject) error {
-	for _, want := range projects {
-		found, err := product.ListProjects(ctx, scope, workspace.ProjectFilter{Query: want.name}, workspace.PageRequest{})
-		if err != nil {
-			return err
-		}
-		var project workspace.Project
-		if len(found.Items) > 0 {
-			project = found.Items[0]
-		} else if project, err = product.CreateProject(ctx, scope, workspace.NewProject{Name: want.name, Description: want.description}); err != nil {
-			return err
-		}
-		for _, task := range want.tasks {
-			there, err := product.ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &project.ID, Query: task.Title}, workspace.PageRequest{})
-			if err != nil {
-				return err
-			}
-			if len(there.Items) > 0 {
-				continue
-			}
-			task.ProjectID = project.ID
-			if _, err = product.CreateTask(ctx, scope, task); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -52,7 +52,7 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	p, err := startProvisioner(ctx, cfg, logins, log, metrics)
+	p, err := c.startProvisioner(ctx, cfg, logins, log, metrics)
 	if err != nil {
 		return err
 	}
@@ -76,10 +76,10 @@ type provisioner struct {
 }
 
 // startProvisioner begins. stop must be called at the end.
-func startProvisioner(
+func (c *cli) startProvisioner(
 	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, metrics *telemetry.Metrics,
 ) (*provisioner, error) {
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,32 @@ func ScopeOf(ctx context.Context) tenantschema.Scope { return requestFrom(ctx).s
 func CallerOf(ctx context.Context) identity.Principal { return requestFrom(ctx).caller }
 
 // Operate adds an operation of the API, whose errors become problems. The feature's function is given the scope of the tenant that was called.
+//
+// op needs a Method, a Path, an OperationID, a Summary and a tag; what else it leaves open is what all operations have: the key that it takes,
+// the problems that may come of it, and for POST the status 201.
 func Operate[I, O any](e *Edge, op huma.Operation, f func(context.Context, tenantschema.Scope, *I) (*O, error)) {
-	huma.Register(e.API, op, inTenant(f))
+	huma.Register(e.API, complete(e.API, op), inTenant(f))
+}
+
+// complete gives op with what it leaves open.
+func complete(api huma.API, op huma.Operation) huma.Operation {
+	common := resource{api: api}.op(op.Method, op.Path, "", op.Summary)
+	if op.Security == nil {
+		op.Security = common.Security
+	}
+	if op.DefaultStatus == 0 {
+		op.DefaultStatus = common.DefaultStatus
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	for status, response := range common.Responses {
+		if op.Responses[status] == nil {
+			op.Responses[status] = response
+		}
+	}
+	op.MaxBodyBytes, op.BodyReadTimeout = common.MaxBodyBytes, common.BodyReadTimeout
+	op.SkipValidateParams = op.SkipValidateParams || common.SkipValidateParams
+	op.RejectUnknownQueryParameters = op.RejectUnknownQueryParameters || common.RejectUnknownQueryParameters
+	return op
 }

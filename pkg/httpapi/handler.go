@@ -26,10 +26,11 @@ type Config struct {
 	Catalog    Catalog
 	DB         *tenantschema.DB
 	Keys       *identity.Service
-	Workspace  *workspace.Service
-	Webhooks   *webhook.Service
-	Log        *zap.Logger
-	Metrics    *telemetry.Metrics
+	// Workspace and Webhooks, if set, are served by the operations of the API that are theirs.
+	Workspace *workspace.Service
+	Webhooks  *webhook.Service
+	Log       *zap.Logger
+	Metrics   *telemetry.Metrics
 	// Base, if set, answers the base domain itself, where people sign up. Without it there is one page that says what this is.
 	Base http.Handler
 	// Product, if set, adds addresses to the tenants' hosts. It is called once, after those of the API are there.
@@ -44,6 +45,8 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Versions are the schemas that this program works on. A tenant outside of them is 503.
 	Versions tenantschema.Versions
+	// Title is the product's, for the API's description. Default "Rowhouse".
+	Title string
 	// Version is the program's, for the API's description. Default "dev".
 	Version string
 }
@@ -81,9 +84,8 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 func (cfg Config) valid() (Config, error) {
-	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Workspace == nil || cfg.Webhooks == nil || cfg.Log == nil ||
-		cfg.Metrics == nil {
-		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Workspace, Webhooks, Log and Metrics are required")
+	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Log == nil || cfg.Metrics == nil {
+		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Log and Metrics are required")
 	}
 	base, ok := normalHost(cfg.BaseDomain)
 	if _, _, err := net.SplitHostPort(cfg.BaseDomain); !ok || err == nil {
@@ -102,6 +104,9 @@ func (cfg Config) valid() (Config, error) {
 	}
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = 15 * time.Second
+	}
+	if cfg.Title == "" {
+		cfg.Title = "Rowhouse"
 	}
 	if cfg.Version == "" {
 		cfg.Version = "dev"

@@ -59,7 +59,7 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	var err error
 	switch op := ctx.Operation(); {
 	case takes(op, mimeFile):
-		err = streamFile(c, h.cfg.Workspace.MaxUploadBytes())
+		err = streamFile(c, h.maxUpload())
 	case takes(op, mimeCSV):
 		err = bufferCSV(c, h.cfg.MaxImportBytes)
 	default:
@@ -70,6 +70,14 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(ctx)
+}
+
+// maxUpload bounds files that are streamed.
+func (h *handler) maxUpload() int64 {
+	if h.cfg.Workspace == nil {
+		return h.cfg.MaxBodyBytes
+	}
+	return h.cfg.Workspace.MaxUploadBytes()
 }
 
 func takes(op *huma.Operation, kind string) bool {

@@ -32,7 +32,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 	api := humaecho.New(e, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription},
+			Info:    &huma.Info{Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription},
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),

@@ -9,6 +9,31 @@ import (
 
 // routes is every address of a tenant's host. Operations of the API need a key; the pages about it do not.
 func (h *handler) routes(e *echo.Echo) error {
+	api := h.newAPI(e)
+	if h.cfg.Workspace != nil {
+		h.workspaceRoutes(api)
+	}
+	if h.cfg.Webhooks != nil {
+		h.webhookRoutes(api)
+	}
+	e.GET(pathDocs+"/", toDocs)
+	if h.cfg.Product == nil {
+		e.GET("/", toDocs)
+	} else if err := h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
+		return err
+	}
+	docs, err := newDocs(api) // Now that all operations are known.
+	if err != nil {
+		return err
+	}
+	e.GET(pathOpenAPI, docs.openAPI)
+	e.GET(pathDocs, docs.page)
+	e.GET(pathDocs+"/:asset", docs.asset)
+	return nil
+}
+
+// workspaceRoutes is what the workspace is asked for.
+func (h *handler) workspaceRoutes(api huma.API) {
 	const (
 		list, create = http.MethodGet, http.MethodPost
 		get, patch   = http.MethodGet, http.MethodPatch
@@ -17,8 +42,6 @@ func (h *handler) routes(e *echo.Echo) error {
 		imported     = pathProjects + byID + "/imports"
 		attached     = pathTasks + byID + "/attachments"
 	)
-	api := h.newAPI(e)
-
 	projects := resource{api, "Projects"}
 	huma.Register(api, projects.op(list, pathProjects, "list", "List projects"), inTenant(h.listProjects))
 	huma.Register(api, projects.op(create, pathProjects, "create", "Create a project"), inTenant(h.createProject))
@@ -57,7 +80,16 @@ func (h *handler) routes(e *echo.Echo) error {
 	huma.Register(api, file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture"), "image/jpeg", "image/png"),
 		inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file"), inTenant(h.deleteAttachment))
+}
 
+// webhookRoutes is what the webhooks are asked for.
+func (h *handler) webhookRoutes(api huma.API) {
+	const (
+		list, create = http.MethodGet, http.MethodPost
+		get, patch   = http.MethodGet, http.MethodPatch
+		remove       = http.MethodDelete
+		byID         = "/{id}"
+	)
 	webhooks := resource{api, "Webhooks"}
 	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks"), inTenant(h.listWebhooks))
 	huma.Register(api, webhooks.op(create, pathWebhooks, "create", "Create a webhook and show its secret"), inTenant(h.createWebhook))
@@ -71,19 +103,4 @@ func (h *handler) routes(e *echo.Echo) error {
 	deliveries := resource{api, "Deliveries"}
 	huma.Register(api, deliveries.op(list, pathDeliveries, "list", "List what became of events at a webhook"), inTenant(h.listDeliveries))
 	huma.Register(api, deliveries.action(pathRedeliver, "redeliver", "Send an event to a webhook again"), inTenant(h.redeliver))
-
-	docs, err := newDocs(api)
-	if err != nil {
-		return err
-	}
-	if h.cfg.Product == nil {
-		e.GET("/", docs.redirect)
-	} else if err = h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
-		return err
-	}
-	e.GET(pathOpenAPI, docs.openAPI)
-	e.GET(pathDocs, docs.page)
-	e.GET(pathDocs+"/", docs.redirect)
-	e.GET(pathDocs+"/:asset", docs.asset)
-	return nil
 }

@@ -1,0 +1,153 @@
+package rowhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"go.uber.org/zap"
+
+	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/filestore"
+	"github.com/rowhousehq/rowhouse/pkg/httpapi"
+	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/job"
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/mail"
+	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/tenantschema"
+)
+
+// Config is what a process has when it opens a product. All is required, but for what says otherwise.
+type Config struct {
+	Config  config.Config
+	Engine  *tenantschema.DB
+	Catalog httpapi.Catalog
+	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
+	Jobs jobqueue.Config
+	// Works says that the process works jobs.
+	Works   bool
+	Log     *zap.Logger
+	Metrics *telemetry.Metrics
+	// Transport takes the mails. Default that of Config.
+	Transport mail.Transport
+	// Version is the program's. Default "dev".
+	Version string
+}
+
+// House is a product on its platform, in one process.
+type House struct {
+	Platform
+	Parts
+
+	// Queue is the client of the jobs. Whoever opened the house starts and stops it.
+	Queue *jobqueue.Client
+
+	product Product
+	cfg     Config
+}
+
+// Open puts the platform's services and the product's parts together. Nothing of it holds a connection or a goroutine: there is nothing to close.
+func Open(product Product, cfg Config) (*House, error) {
+	product, err := product.Valid()
+	if err != nil {
+		return nil, err
+	}
+	h := &House{product: product, cfg: cfg}
+	later := &laterJobs{}
+	if err = h.openServices(later); err != nil {
+		return nil, err
+	}
+	if h.Parts, err = product.Open(&h.Platform); err != nil {
+		return nil, fmt.Errorf("open %s: %w", product.Name, err)
+	}
+	jobs := cfg.Jobs
+	if cfg.Works {
+		jobs.Workers = jobqueue.NewWorkers()
+		if err = h.handle(jobs.Workers); err != nil {
+			return nil, err
+		}
+	}
+	if h.Queue, err = jobqueue.New(jobs); err != nil {
+		return nil, err
+	}
+	later.client = h.Queue
+	return h, nil
+}
+
+// openServices makes the platform's part of the house.
+func (h *House) openServices(jobs Jobs) (err error) {
+	cfg := h.cfg.Config
+	h.Platform = Platform{
+		Jobs: jobs, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+	}
+	if h.Identity, err = identity.New(identity.Config{}); err != nil {
+		return err
+	}
+	if h.Files, err = filestore.Open(cfg.FilesDir()); err != nil {
+		return err
+	}
+	mails := mail.Config{From: cfg.Sender(), Jobs: jobs, Metrics: h.cfg.Metrics, Transport: h.cfg.Transport}
+	if h.cfg.Works && mails.Transport == nil {
+		if mails.Transport, err = transport(cfg.Mail); err != nil {
+			return err
+		}
+	}
+	if h.Mail, err = mail.New(mails); err != nil {
+		return err
+	}
+	if len(h.product.EventKinds) > 0 {
+		h.Webhooks, err = newWebhooks(cfg.Webhooks, h.product.EventKinds, jobs, h.cfg.Metrics, h.cfg.Log)
+	}
+	return err
+}
+
+// handle registers all workers, and what comes by itself.
+func (h *House) handle(workers *jobqueue.Workers) error {
+	jobqueue.HandleForgetEffects(workers)
+	jobqueue.Handle(workers, h.Mail.Deliver)
+	if h.Webhooks != nil {
+		handleWebhooks(workers, h.Webhooks)
+	}
+	if h.Workers != nil {
+		h.Workers(workers)
+	}
+	return jobqueue.HandleBackfills(workers, h.Backfills...)
+}
+
+// Handler answers the public hosts.
+func (h *House) Handler() (http.Handler, error) {
+	s := h.cfg.Config.Server
+	cfg := httpapi.Config{
+		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
+		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
+		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
+		Title: h.product.Title,
+	}
+	if h.Edge != nil {
+		h.Edge(&cfg)
+	}
+	return httpapi.New(cfg)
+}
+
+// laterJobs enqueues through a client that is made after those that hold it: the client is made with their workers.
+type laterJobs struct{ client *jobqueue.Client }
+
+var errTooEarly = errors.New("rowhouse: jobs can be enqueued after Open has returned")
+
+// Enqueue is asked for by [Jobs].
+func (l *laterJobs) Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args, opts job.Opts) (job.Receipt, error) {
+	if l.client == nil {
+		return job.Receipt{}, errTooEarly
+	}
+	return l.client.Enqueue(ctx, tx, args, opts)
+}
+
+// EnqueueMany is asked for by [Jobs].
+func (l *laterJobs) EnqueueMany(ctx context.Context, tx *tenantschema.Tx, args []job.Args, opts job.Opts) ([]job.Receipt, error) {
+	if l.client == nil {
+		return nil, errTooEarly
+	}
+	return l.client.EnqueueMany(ctx, tx, args, opts)
+}
