@@ -23,6 +23,8 @@ import (
 	"errors"
 	"runtime"
 	"time"
+
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // Config is what a [Service] needs. Its zero value is good.
@@ -40,6 +42,13 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Secrets encrypts the secrets of second factors and of providers' clients. Both fail without it.
+	Secrets Secrets
+	// Jobs and Mailer are needed for mails: invitations, links, notices. Without them, what mails a link fails, and nobody is told of changes.
+	Jobs   Jobs
+	Mailer Mailer
+	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
+	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
 }
 
 // Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.

@@ -33,7 +33,10 @@ func functions(a *assets) template.FuncMap {
 			}
 			return d.String()
 		},
-		"size": byteSize,
+		"size":        byteSize,
+		"day":         func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"moment":      func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+		"browserName": browserName,
 	}
 }
 

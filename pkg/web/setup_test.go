@@ -69,6 +69,7 @@ type house struct {
 	work         *workspace.Service
 	hooks        *webhook.Service
 	live         *live.Hub
+	letters      letters
 	acme, globex tenancy.Tenant
 }
 
@@ -86,7 +87,7 @@ func open(tb testing.TB) *house {
 	tb.Cleanup(h.engine.Close)
 	metrics, err := telemetry.NewMetrics(telemetry.MetricsConfig{})
 	require.NoError(tb, err)
-	h.people, err = identity.New(identity.Config{Argon2Memory: 64})
+	h.people, err = identity.New(h.identityConfig())
 	require.NoError(tb, err)
 	store, err := filestore.Open(tb.TempDir())
 	require.NoError(tb, err)
