@@ -127,9 +127,10 @@ type platform struct {
 	engine  *tenantschema.DB
 	catalog *tenancy.Catalog
 	house   *rowhouse.House
-	live    *live.Hub   // nil if the product wants none
-	mailbox *mail.Files // shown on the admin address: only in `up`
-	works   bool        // whether it works jobs, or only enqueues them
+	live    *live.Hub    // nil if the product wants none
+	base    http.Handler // of the base domain
+	mailbox *mail.Files  // shown on the admin address: only in `up`
+	works   bool         // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.
@@ -181,6 +182,9 @@ func (c *cli) openPlatform(
 		return nil, err
 	}
 	if err = p.openHouse(ctx, c.product, controlConfig); err != nil {
+		return nil, err
+	}
+	if err = p.openBase(logins, c.product.Title); err != nil {
 		return nil, err
 	}
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
@@ -271,7 +275,7 @@ func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) http
 
 // publicServer answers the tenants' hosts.
 func (p *platform) publicServer() (*httpapi.Server, error) {
-	handler, err := p.house.Handler()
+	handler, err := p.house.Handler(p.base)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = p.catalog.Refresh(ctx); err != nil { // What was just made need not wait for its notification.
 		return err
 	}
-	provisioner, err := c.startProvisioner(ctx, cfg, logins, log, p.metrics)
+	provisioner, err := c.startProvisioner(ctx, cfg, logins, log, p.metrics, p.engine)
 	if err != nil {
 		return err
 	}
@@ -176,6 +176,9 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	}
 	if len(demos) == 0 {
 		fmt.Fprintf(&b, "  make a tenant: %s tenant create SLUG%s\n\n", c.product.Name, sameDatabase(cfg))
+	}
+	if cfg.SignUp.Enabled {
+		fmt.Fprintf(&b, "  sign up for one: http://%s:%s/sign-up\n\n", cfg.Server.BaseDomain, portOf)
 	}
 	if cfg.Mail.Dir != "" {
 		fmt.Fprintf(&b, "  mails that were sent: http://%s/mailbox\n", admin)

@@ -33,6 +33,7 @@ type Config struct {
 	Webhooks     Webhooks
 	Tenants      Tenants
 	Provisioning Provisioning
+	SignUp       SignUp
 	Isolation    Isolation
 	Log          Log
 }
@@ -124,6 +125,13 @@ type Tenants struct {
 // Provisioning is the section "provisioning": the tenants that are made ahead.
 type Provisioning struct {
 	Warm int
+}
+
+// SignUp is the section "signup": people who make a tenant of their own.
+type SignUp struct {
+	Enabled bool
+	// PerAddress and PerHour are the most in an hour.
+	PerAddress, PerHour int
 }
 
 // Isolation is the section "isolation".

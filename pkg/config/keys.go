@@ -43,6 +43,7 @@ func sections() map[string]string {
 		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
+		"signup":       "Who may make a tenant of their own on the base domain; see docs/sign-up.md.",
 		"isolation":    "Proofs that tenants cannot reach each other.",
 		"log":          "Log lines, on standard error.",
 	}
@@ -353,6 +354,27 @@ func tableOf(c *Config) []key {
 			why: "Creating a sealed or dedicated tenant then takes one of them: milliseconds in place of its migrations' time. As many as may be\n" +
 				"wanted at once. Each is a whole schema; `rowhouse provision` makes them, one at a time.",
 			setting: number(&c.Provisioning.Warm, within(0, 1000)),
+		},
+
+		{
+			name: "signup.enabled", def: "true",
+			usage: "whether people may make tenants of their own on the base domain",
+			why: "`serve` takes them and `provision` makes the tenants: without a process of the second kind nobody gets one. With false the form\n" +
+				"says that it is closed.",
+			setting: boolean(&c.SignUp.Enabled),
+		},
+		{
+			name: "signup.per_address", def: "5",
+			usage: "most sign-ups in an hour from one address",
+			why: "Counted over all processes: of an IPv6 address its /64, which is what one customer of a provider has. Behind a proxy that is not in\n" +
+				"server.trusted_proxies everybody has the proxy's address.",
+			setting: number(&c.SignUp.PerAddress, within(1, 100_000)),
+		},
+		{
+			name: "signup.per_hour", def: "200",
+			usage:   "most sign-ups in an hour, from everywhere together",
+			why:     "Each is a whole schema, so this bounds what a flood from many addresses can make.",
+			setting: number(&c.SignUp.PerHour, within(1, 1_000_000)),
 		},
 
 		{

@@ -92,3 +92,6 @@ func complete(api huma.API, op huma.Operation) huma.Operation {
 	op.RejectUnknownQueryParameters = op.RejectUnknownQueryParameters || common.RejectUnknownQueryParameters
 	return op
 }
+
+// Note keeps the error behind an answer that does not tell it, for the request's log line.
+func Note(ctx context.Context, err error) { requestFrom(ctx).cause = err }

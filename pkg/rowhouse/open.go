@@ -121,14 +121,14 @@ func (h *House) handle(workers *jobqueue.Workers) error {
 	return jobqueue.HandleBackfills(workers, h.Backfills...)
 }
 
-// Handler answers the public hosts.
-func (h *House) Handler() (http.Handler, error) {
+// Handler answers the public hosts. base, if it is not nil, answers the base domain itself.
+func (h *House) Handler(base http.Handler) (http.Handler, error) {
 	s := h.cfg.Config.Server
 	cfg := httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
 		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
 		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
-		Title: h.product.Title, Changed: h.cfg.Changed,
+		Title: h.product.Title, Changed: h.cfg.Changed, Base: base,
 	}
 	if h.Edge != nil {
 		h.Edge(&cfg)

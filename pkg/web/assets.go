@@ -35,18 +35,44 @@ func newAssets() (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: read assets: %w", err)
 	}
+	var importing []string // Scripts that import others, which go by their new names.
 	for _, entry := range entries {
 		body, err := files.ReadFile("assets/" + entry.Name())
 		if err != nil {
 			return nil, fmt.Errorf("web: read assets: %w", err)
 		}
-		ext := path.Ext(entry.Name())
-		sum := sha256.Sum256(body)
-		name := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		a.byName[name] = asset{contentType: contentType(ext), plain: body, gzipped: zipped(body)}
-		a.paths[entry.Name()] = "/assets/" + name
+		if bytes.Contains(body, []byte(importMark)) {
+			importing = append(importing, entry.Name())
+			continue
+		}
+		a.add(entry.Name(), body)
+	}
+	for _, name := range importing {
+		body, err := files.ReadFile("assets/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("web: read assets: %w", err)
+		}
+		text := string(body)
+		for from, to := range a.paths {
+			text = strings.ReplaceAll(text, importMark+from+`"`, ` from "`+to+`"`)
+		}
+		if strings.Contains(text, importMark) {
+			return nil, fmt.Errorf("web: %s imports what is not there, or imports something itself", name)
+		}
+		a.add(name, []byte(text))
 	}
 	return a, nil
+}
+
+// importMark is how a script imports another.
+const importMark = ` from "./`
+
+func (a *assets) add(name string, body []byte) {
+	ext := path.Ext(name)
+	sum := sha256.Sum256(body)
+	hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	a.byName[hashed] = asset{contentType: contentType(ext), plain: body, gzipped: zipped(body)}
+	a.paths[name] = "/assets/" + hashed
 }
 
 func contentType(ext string) string {

@@ -48,8 +48,8 @@ func orNil(id *uuid.UUID) uuid.UUID {
 	return *id
 }
 
-// told is an event as app.js gets it.
-type told struct {
+// liveEvent is an event as app.js gets it.
+type liveEvent struct {
 	All      bool        `json:"all,omitempty"`
 	Projects []uuid.UUID `json:"projects,omitempty"`
 	Tasks    []uuid.UUID `json:"tasks,omitempty"`
@@ -134,7 +134,7 @@ func (s stream) open() error {
 }
 
 func (s stream) send(e live.Event) error {
-	data, err := json.Marshal(told{All: e.All, Projects: e.Projects, Tasks: e.Tasks})
+	data, err := json.Marshal(liveEvent{All: e.All, Projects: e.Projects, Tasks: e.Tasks})
 	if err != nil {
 		return err
 	}
