@@ -100,9 +100,8 @@ func (h *Pages) changeProvider(c echo.Context) error {
 		return err
 	}
 	patch := identity.ProviderPatch{
-		Name: new(c.FormValue("name")), Issuer: new(c.FormValue("issuer")), ClientID: new(c.FormValue("client_id")),
-		JoinRole: new(identity.Role(c.FormValue("join_role"))), JoinDomains: new(domainsOf(c.FormValue("join_domains"))),
-		Disabled: new(c.FormValue("enabled") == ""),
+		Name: new(c.FormValue("name")), JoinRole: new(identity.Role(c.FormValue("join_role"))),
+		JoinDomains: new(domainsOf(c.FormValue("join_domains"))), Disabled: new(c.FormValue("enabled") == ""),
 	}
 	if secret := c.FormValue("client_secret"); secret != "" { // An empty field keeps what there is.
 		patch.ClientSecret = &secret
