@@ -58,7 +58,7 @@ race: ## The tests of what runs concurrently under the race detector, in random 
 
 .PHONY: lint
 lint: $(LINT) ## Formatting, go vet, golangci-lint, go.mod, shell scripts
-	@rows=$$(gofmt -l cmd migrations pkg tenantschema); [[ -z $$rows ]] || { printf 'gofmt would change:\n%s\n' "$$rows" >&2; exit 1; }
+	@rows=$$(gofmt -l cmd examples migrations pkg tenantschema); [[ -z $$rows ]] || { printf 'gofmt would change:\n%s\n' "$$rows" >&2; exit 1; }
 	go vet ./...
 	$(LINT) run
 	go mod tidy -diff
