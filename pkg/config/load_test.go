@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 		Jobs:     config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
 		Webhooks: config.Webhooks{DisableAfter: 5 * 24 * time.Hour, Keep: 30 * 24 * time.Hour},
 		Tenants:  config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 1000, RoleBlock: 20, LockTimeout: 5 * time.Second},
-		SignUp:   config.SignUp{Enabled: true, PerAddress: 5, PerHour: 200},
+		Signup:   config.Signup{Enabled: true, PerAddress: 5, PerHour: 200},
 		Log:      config.Log{Level: "info", Format: "auto"},
 	}, cfg)
 	for key, source := range sources {
