@@ -34,7 +34,7 @@ type Config struct {
 	Limits       Limits
 	Tenants      Tenants
 	Provisioning Provisioning
-	SignUp       SignUp
+	Signup       Signup
 	Isolation    Isolation
 	Log          Log
 }
@@ -135,8 +135,8 @@ type Provisioning struct {
 	Warm int
 }
 
-// SignUp is the section "signup": people who make a tenant of their own.
-type SignUp struct {
+// Signup is the section "signup": people who make a tenant of their own.
+type Signup struct {
 	Enabled bool
 	// PerAddress and PerHour are the most in an hour.
 	PerAddress, PerHour int

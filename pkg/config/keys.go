@@ -383,20 +383,20 @@ func tableOf(c *Config) []key {
 			usage: "whether people may make tenants of their own on the base domain",
 			why: "`serve` takes them and `provision` makes the tenants: without a process of the second kind nobody gets one. With false the form\n" +
 				"says that it is closed.",
-			setting: boolean(&c.SignUp.Enabled),
+			setting: boolean(&c.Signup.Enabled),
 		},
 		{
 			name: "signup.per_address", def: "5",
 			usage: "most sign-ups in an hour from one address",
 			why: "Counted over all processes: of an IPv6 address its /64, which is what one customer of a provider has. Behind a proxy that is not in\n" +
 				"server.trusted_proxies everybody has the proxy's address.",
-			setting: number(&c.SignUp.PerAddress, within(1, 100_000)),
+			setting: number(&c.Signup.PerAddress, within(1, 100_000)),
 		},
 		{
 			name: "signup.per_hour", def: "200",
 			usage:   "most sign-ups in an hour, from everywhere together",
 			why:     "Each is a whole schema, so this bounds what a flood from many addresses can make.",
-			setting: number(&c.SignUp.PerHour, within(1, 1_000_000)),
+			setting: number(&c.Signup.PerHour, within(1, 1_000_000)),
 		},
 
 		{
