@@ -32,7 +32,9 @@ const hardStop = 10 * time.Second
 
 // Tenants looks tenants up. It must not answer from a cache: a job may have waited for days.
 type Tenants interface {
-	// FetchMany gives those that there are, in any order.
+	// ByID gives a tenant as this process knows it, which may be as it was a moment ago.
+	ByID(id string) (tenancy.Tenant, bool)
+	// FetchMany gives those that there are, in any order, as they are now.
 	FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error)
 }
 
