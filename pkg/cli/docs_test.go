@@ -11,7 +11,7 @@ import (
 )
 
 // A block of docs/build-your-own.md that names a file shows what stands in it; a line of "// …" leaves something out.
-var shownBlock = regexp.MustCompile("(?ms)^```[a-z]+ (\\S+/\\S+)\n(.*?)^```$")
+var shownBlock = regexp.MustCompile("(?ms)\n```[a-z]+ (\\S+/\\S+)\n(.*?)^```$")
 
 func TestBuildYourOwn(t *testing.T) {
 	t.Parallel()
@@ -23,7 +23,7 @@ func TestBuildYourOwn(t *testing.T) {
 		text, err := os.ReadFile(filepath.Join(repository, block[1]))
 		require.NoError(t, err)
 		rest := string(text)
-		for _, part := range strings.Split(block[2], "// …\n") {
+		for part := range strings.SplitSeq(block[2], "// …\n") {
 			_, after, found := strings.Cut(rest, part)
 			require.True(t, found, "%s does not hold, or not in this order:\n%s", block[1], part)
 			rest = after

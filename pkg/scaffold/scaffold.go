@@ -52,8 +52,8 @@ type skeleton struct {
 }
 
 var (
-	release = regexp.MustCompile(`^v[0-9]+[.][0-9]+[.][0-9]+(-(alpha|beta|rc)[0-9.]*)?$`) //nolint:gochecknoglobals // A constant, but for Go.
-	program = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)                                //nolint:gochecknoglobals // Likewise.
+	release = regexp.MustCompile(`^v[0-9]+[.][0-9]+[.][0-9]+(-(alpha|beta|rc)[0-9.]*)?$`)
+	program = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)
 )
 
 // New writes the skeleton, and gives the program's name. Whatever is wrong is said before anything is written; where a file is there that would be
@@ -108,7 +108,7 @@ func (o Options) check() (skeleton, error) {
 }
 
 // render gives the files by their names.
-func (s skeleton) render() (map[string][]byte, error) {
+func (s *skeleton) render() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	if err := s.modules(files); err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (s skeleton) render() (map[string][]byte, error) {
 			return err
 		}
 		var text bytes.Buffer
-		if err = parsed.Execute(&text, s); err != nil {
+		if err = parsed.Execute(&text, *s); err != nil {
 			return err
 		}
 		file := strings.TrimSuffix(strings.TrimPrefix(name, "template/"), ".tmpl")
@@ -193,7 +193,8 @@ func vacant(dir string, files map[string][]byte) error {
 		}
 		// A beginning of it is what was cut off.
 		if want, ok := files[file]; ok && entry.Type().IsRegular() {
-			if have, err := os.ReadFile(name); err == nil && bytes.HasPrefix(want, have) {
+			if have, err := os.ReadFile(name); err == nil && //nolint:gosec // It is only compared.
+				bytes.HasPrefix(want, have) {
 				return nil
 			}
 		}

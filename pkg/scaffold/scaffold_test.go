@@ -92,7 +92,7 @@ func TestNew_Refuses(t *testing.T) {
 		"no program":         {scaffold.Options{Dir: "x", Module: "example.com/Acme", Version: "v1.0.0"}, apperr.Invalid, "small letters"},
 		"the directory's":    {scaffold.Options{Dir: "../Acme", Version: "v1.0.0"}, apperr.Invalid, "--module"},
 		"ours":               {scaffold.Options{Dir: "x", Module: "example.com/rowhouse", Version: "v1.0.0"}, apperr.Invalid, "not rowhouse"},
-		"a development one":  {scaffold.Options{Dir: "x", Module: "example.com/acme", Version: "v1.0.0-3-g68a9307-dirty"}, apperr.Invalid, "--replace"},
+		"a development one":  {scaffold.Options{Dir: "x", Module: "example.com/acme", Version: "v1.0.0-3-g68a9307"}, apperr.Invalid, "--replace"},
 		"nothing to replace": {scaffold.Options{Dir: "x", Module: "example.com/acme", Replace: full}, apperr.Invalid, "go.mod"},
 	} {
 		t.Run(name, func(t *testing.T) {
