@@ -98,6 +98,9 @@ func (c *cli) root() *cobra.Command {
 		c.upCommand(), c.serveCommand(), c.workCommand(), c.provisionCommand(), c.migrateCommand(), c.fleetCommand(), c.migrationsCommand(),
 		c.tenantCommand(), c.planCommand(), c.jobsCommand(), c.keyCommand(), c.secretsCommand(), c.isolationCommand(), c.doctorCommand(), c.hardenCommand(),
 		c.configCommand(), c.healthCommand(), c.versionCommand())
+	if c.product.Name == "rowhouse" { // The version of another product's program is not the platform's.
+		root.AddCommand(c.newCommand())
+	}
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = version
 	root.SetHelpCommand(&cobra.Command{ // cobra's own ends well although it knows no such command.
