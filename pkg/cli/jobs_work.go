@@ -27,8 +27,12 @@ func (p *platform) openHouse(product rowhouse.Product) (err error) {
 			return err
 		}
 	}
+	secret, err := readSecret(p.cfg)
+	if err != nil {
+		return err
+	}
 	p.house, err = rowhouse.Open(product, rowhouse.Config{
-		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Jobs: jobs, Works: p.works, Log: p.log, Metrics: p.metrics, Version: version,
+		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Secret: secret, Jobs: jobs, Works: p.works, Log: p.log, Metrics: p.metrics, Version: version,
 	})
 	return err
 }
