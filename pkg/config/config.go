@@ -32,6 +32,7 @@ type Config struct {
 	Files        Files
 	Webhooks     Webhooks
 	Limits       Limits
+	Identity     Identity
 	Tenants      Tenants
 	Provisioning Provisioning
 	Signup       Signup
@@ -41,9 +42,11 @@ type Config struct {
 
 // Server is the section "server": the two HTTP servers.
 type Server struct {
-	Addr              string
-	AdminAddr         string
-	BaseDomain        string
+	Addr       string
+	AdminAddr  string
+	BaseDomain string
+	// PublicURL is empty where it follows from the base domain; see [Config.TenantOrigin].
+	PublicURL         string
 	TrustedProxies    []netip.Prefix
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
@@ -118,6 +121,14 @@ type Webhooks struct {
 	AllowPrivate bool
 	DisableAfter time.Duration
 	Keep         time.Duration
+}
+
+// Identity is the section "identity": how the tenants' people enter.
+type Identity struct {
+	SessionIdle     time.Duration
+	SessionLifetime time.Duration
+	// PasswordMemory is what one hash of a password takes.
+	PasswordMemory ByteSize
 }
 
 // Tenants is the section "tenants": rules that hold for every tenant.
