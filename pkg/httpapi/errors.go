@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -108,6 +109,8 @@ func kindOf(status int) (kind, title string) {
 		return "request_timeout", "The request came too slowly"
 	case http.StatusConflict:
 		return "conflict", "Conflict"
+	case http.StatusPreconditionFailed:
+		return "changed", "It has been changed"
 	case http.StatusRequestEntityTooLarge:
 		return "too_large", "The request is too large"
 	case http.StatusUnsupportedMediaType:
@@ -169,6 +172,9 @@ func classify(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		clone := *p
 		return &clone
+	}
+	if errors.Is(err, workspace.ErrChanged) {
+		return newProblem(http.StatusPreconditionFailed, staleDetail)
 	}
 	if e, ok := errors.AsType[*apperr.Error](err); ok && e.Code != apperr.Internal {
 		p := newProblem(statusOf(e.Code), e.Message)

@@ -9,9 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/idempotency"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
@@ -50,8 +52,10 @@ type Config struct {
 
 // handler holds what the parts of the edge share.
 type handler struct {
-	cfg Config
-	log *zap.Logger
+	cfg     Config
+	log     *zap.Logger
+	api     huma.API
+	repeats *idempotency.Store
 }
 
 // New makes the handler of all public hosts.
@@ -62,6 +66,10 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
 	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
+	// No request lasts longer than twice the time that it is given.
+	if h.repeats, err = idempotency.New(idempotency.Config{TakeOver: max(time.Minute, 2*cfg.RequestTimeout)}); err != nil {
+		return nil, err
+	}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)

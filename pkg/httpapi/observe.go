@@ -30,6 +30,10 @@ type request struct {
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
 	streams bool
+	// inner says that the edge asks itself, on behalf of a caller who was let in.
+	inner bool
+	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
+	unchangedSince *time.Time
 	cause   error // of an answer that does not tell it
 }
 

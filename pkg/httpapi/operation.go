@@ -25,7 +25,10 @@ const apiDescription = `Each customer works on its own subdomain, and its API ke
 - Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
 - Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
 - Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
-- PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.`
+- PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.
+- GET takes fields=id,title for less. One thing comes with an ETag: send it as If-None-Match to be told that nothing has changed (304), or as
+  If-Match with PATCH and DELETE to change only what you have seen (412 otherwise).
+- POST takes an Idempotency-Key: sent again within a day, it is answered as the first time and nothing is done twice.`
 
 // newAPI makes the huma API on e. It has none of huma's own pages: those load scripts from elsewhere and are built on first use.
 func (h *handler) newAPI(e *echo.Echo) huma.API {
@@ -46,7 +49,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 		DefaultFormat: mimeJSON,
 		Transformers:  []huma.Transformer{fromHuma},
 	})
-	api.UseMiddleware(h.authenticate, h.readBody)
+	api.UseMiddleware(h.authenticate, h.readBody, h.represent)
 	return api
 }
 
@@ -70,6 +73,7 @@ func document(api huma.API) ([]byte, error) {
 		}
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
 			describeHeaders(op)
+			describeTags(op, item.Get)
 		}
 	}
 	for name, schema := range schemas {
@@ -109,6 +113,8 @@ func exampleDetail(status int) string {
 		return "There is no such project."
 	case http.StatusConflict:
 		return "The webhook is disabled. Enable it first."
+	case http.StatusPreconditionFailed:
+		return staleDetail
 	case http.StatusRequestEntityTooLarge:
 		return tooLargeDetail(1 << 20)
 	case http.StatusUnsupportedMediaType:
@@ -138,15 +144,20 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		// readBody has bounded the body and read it, so huma shall neither limit it again nor touch the deadlines of the connection.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Responses: map[string]*huma.Response{},
+		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}},
 	}
 	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	body := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	switch method {
 	case http.MethodPost:
 		op.DefaultStatus = http.StatusCreated
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		statuses = append(append(statuses, body...), http.StatusConflict)
 	case http.MethodPatch:
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		statuses = append(append(statuses, body...), http.StatusPreconditionFailed)
+	case http.MethodDelete:
+		statuses = append(statuses, http.StatusPreconditionFailed)
 	}
+	op.Parameters = edgeParams(method, verb == "list")
 	if strings.Contains(path, "{id}") {
 		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. What else such a path has, its feature checks.
 		op.SkipValidateParams = true
@@ -194,6 +205,13 @@ func exemplify(op huma.Operation, status int, detail string) {
 	}
 }
 
+// streaming makes op one whose answer is not held in memory.
+func streaming(op huma.Operation) huma.Operation {
+	op.Metadata[metaShape] = shape{streams: true}
+	op.Parameters = nil
+	return op
+}
+
 // file makes op one that is answered with a file of one of the types.
 func file(op huma.Operation, contentTypes ...string) huma.Operation {
 	content := map[string]*huma.MediaType{}
@@ -201,6 +219,7 @@ func file(op huma.Operation, contentTypes ...string) huma.Operation {
 		content[contentType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	op.Responses["200"] = &huma.Response{Description: "The file.", Content: content}
+	op.Parameters = nil
 	return op
 }
 
@@ -211,9 +230,6 @@ func (r resource) action(path, verb, summary string) huma.Operation {
 	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
 		delete(op.Responses, strconv.Itoa(status)) // They are about bodies.
 	}
-	_, title := kindOf(http.StatusConflict)
-	schema := r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	op.Responses[strconv.Itoa(http.StatusConflict)] = problemResponse(title, http.StatusConflict, schema)
 	return op
 }
 

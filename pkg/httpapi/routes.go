@@ -18,6 +18,7 @@ func (h *handler) routes(e *echo.Echo) error {
 		attached     = pathTasks + byID + "/attachments"
 	)
 	api := h.newAPI(e)
+	h.api = api
 
 	projects := resource{api, "Projects"}
 	huma.Register(api, projects.op(list, pathProjects, "list", "List projects"), inTenant(h.listProjects))
@@ -53,8 +54,9 @@ func (h *handler) routes(e *echo.Echo) error {
 	huma.Register(api, files.op(list, attached, "list", "List the files of a task"), inTenant(h.listAttachments))
 	huma.Register(api, takingFile(files.op(create, attached, "create", "Add a file to a task")), inTenant(h.createAttachment))
 	huma.Register(api, files.op(get, one, "get", "Get what there is to know of a file"), inTenant(h.getAttachment))
-	huma.Register(api, file(files.op(get, one+"/content", "content", "Get a file, or a part of it"), mimeFile), inTenant(h.getAttachmentContent))
-	huma.Register(api, file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture"), "image/jpeg", "image/png"),
+	huma.Register(api, streaming(file(files.op(get, one+"/content", "content", "Get a file, or a part of it"), mimeFile)),
+		inTenant(h.getAttachmentContent))
+	huma.Register(api, streaming(file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture"), "image/jpeg", "image/png")),
 		inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file"), inTenant(h.deleteAttachment))
 

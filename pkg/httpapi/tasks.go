@@ -115,7 +115,9 @@ func (h *handler) patchTask(ctx context.Context, scope tenantschema.Scope, in *s
 	if err != nil {
 		return nil, err
 	}
-	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, in.Body.patch())
+	patch := in.Body.patch()
+	patch.UnchangedSince = unchangedSince(ctx)
+	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, patch)
 	if err != nil {
 		return nil, err
 	}
@@ -127,5 +129,5 @@ func (h *handler) deleteTask(ctx context.Context, scope tenantschema.Scope, in *
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.cfg.Workspace.DeleteTask(ctx, scope, id)
+	return nil, h.cfg.Workspace.DeleteTaskUnchanged(ctx, scope, id, unchangedSince(ctx))
 }

@@ -3,6 +3,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,17 @@ func fieldOf(sqlState, constraint string) (apperr.Field, bool) {
 		return apperr.Field{Path: "due_on", Message: "This date is not accepted."}, true
 	}
 	return apperr.Field{}, false
+}
+
+// ErrChanged is what a change was for that only wanted to be made to a thing as it was at a time, and came too late.
+var ErrChanged = errors.New("it has been changed since")
+
+// unchanged refuses to go on if a thing that was changed last at updated is not the one that the caller knows.
+func unchanged(since *time.Time, updated time.Time) error {
+	if since == nil || since.Equal(updated) {
+		return nil
+	}
+	return apperr.Wrap(ErrChanged, apperr.Conflict, "It has been changed by somebody else since you read it. Read it again, and decide anew.")
 }
 
 // failed wraps an error with the operation's name, and translates those of the database that are the caller's to mend. An error that is

@@ -32,6 +32,8 @@ type TaskPatch struct {
 	Priority    *int
 	AssigneeID  Optional[uuid.UUID]
 	DueOn       Optional[Date]
+	// UnchangedSince, if not nil, makes it a patch of the task that was changed last at that time, and of no later one: [ErrChanged].
+	UnchangedSince *time.Time
 }
 
 // CreateTask makes a task, and the job that tells the feed of it: both or neither. The error is apperr.Invalid if in is wrong, which a
@@ -78,6 +80,9 @@ func (s *Service) PatchTask(ctx context.Context, scope tenantschema.Scope, id uu
 		if err != nil {
 			return err
 		}
+		if err = unchanged(patch.UnchangedSince, before.UpdatedAt); err != nil {
+			return err
+		}
 		if task, err = patch.apply(before, now); err != nil {
 			return err
 		}
@@ -95,10 +100,18 @@ func (s *Service) PatchTask(ctx context.Context, scope tenantschema.Scope, id uu
 // DeleteTask deletes a task for ever, with its comments and files, and tells the feed in the same transaction. The error is
 // apperr.NotFound if there is none with that id.
 func (s *Service) DeleteTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
+	return s.DeleteTaskUnchanged(ctx, scope, id, nil)
+}
+
+// DeleteTaskUnchanged is [Service.DeleteTask] of a task that was changed last at that time, and of no later one: [ErrChanged]. nil is any time.
+func (s *Service) DeleteTaskUnchanged(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, since *time.Time) error {
 	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
 		const sql = `DELETE FROM tasks WHERE id = $1 RETURNING ` + taskColumns
 		task, err := queryTask(ctx, tx, sql, id)
 		if err != nil {
+			return err
+		}
+		if err = unchanged(since, task.UpdatedAt); err != nil {
 			return err
 		}
 		return s.tell(ctx, tx, ActivityRecorded{Event: EventTaskDeleted, At: s.now()}, task)
