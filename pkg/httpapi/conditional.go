@@ -76,7 +76,9 @@ func (h *handler) current(c echo.Context) (*recorded, error) {
 func unchangedSince(ctx context.Context) *time.Time { return requestFrom(ctx).unchangedSince }
 
 // noneMatch reports whether the caller has what bears the tag.
-func noneMatch(header http.Header, tag string) bool { return matches(header.Values("If-None-Match"), tag, false) }
+func noneMatch(header http.Header, tag string) bool {
+	return matches(header.Values("If-None-Match"), tag, false)
+}
 
 // matches reports whether the values of an If-Match (strong) or If-None-Match hold tag, which is a strong one, or "*".
 func matches(values []string, tag string, strong bool) bool {

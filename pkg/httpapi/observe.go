@@ -34,7 +34,7 @@ type request struct {
 	inner bool
 	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
 	unchangedSince *time.Time
-	cause   error // of an answer that does not tell it
+	cause          error // of an answer that does not tell it
 }
 
 type requestKey struct{}

@@ -64,7 +64,9 @@ func (r *recorded) send(c echo.Context) {
 	}
 }
 
-func (r *recorded) ok() bool { return r.status >= http.StatusOK && r.status < http.StatusMultipleChoices }
+func (r *recorded) ok() bool {
+	return r.status >= http.StatusOK && r.status < http.StatusMultipleChoices
+}
 
 // tag is the entity tag of what was recorded, a strong one: it is the same as long as the answer is, to the byte.
 func (r *recorded) tag() string {
