@@ -8,6 +8,7 @@ package apperr
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is a class of failure. The zero Code is not used; [CodeOf] gives [Internal] for errors of unknown origin.
@@ -29,6 +30,8 @@ const (
 	Refused Code = "refused"
 	// Partial: some of many were done, and the report says which.
 	Partial Code = "partial"
+	// RateLimited: asked too often; [Error.RetryAfter] says when to come again.
+	RateLimited Code = "rate_limited"
 	// Unavailable: not now; the same call may succeed later.
 	Unavailable Code = "unavailable"
 	// Internal: our fault.
@@ -48,6 +51,8 @@ type Error struct {
 	Code    Code
 	Message string
 	Fields  []Field
+	// RetryAfter is how long to wait before the same is asked again; 0 says nothing.
+	RetryAfter time.Duration
 	// Err is the cause, for the log. May be nil.
 	Err error
 }

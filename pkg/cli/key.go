@@ -90,10 +90,10 @@ func (c *cli) keyCreate() *cobra.Command {
 			return nil
 		})
 	cmd.Flags().StringVar(&name, "name", "", "what the key is for (required)")
-	cmd.Flags().StringSliceVar(&scopes, "scopes", []string{identity.ScopeRead, identity.ScopeWrite}, "what the key may do: read, write")
+	cmd.Flags().StringSliceVar(&scopes, "scopes", []string{identity.ScopeRead, identity.ScopeWrite}, "what the key may do: read, write, admin")
 	cmd.Flags().BoolVar(&tokenOnly, "token-only", false, "print the bare token and nothing else, for scripts")
 	_ = cmd.RegisterFlagCompletionFunc("scopes",
-		cobra.FixedCompletions([]string{identity.ScopeRead, identity.ScopeWrite}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions(identity.KeyScopes(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().DurationVar(&expiresIn, "expires-in", 0, "when the key stops working, for example 720h (default never)")
 	return cmd
 }

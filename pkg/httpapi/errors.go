@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -119,6 +121,8 @@ func kindOf(status int) (kind, title string) {
 		return "range_not_satisfiable", "There is no such part"
 	case http.StatusUnprocessableEntity:
 		return "invalid", "The request is invalid"
+	case http.StatusTooManyRequests:
+		return "rate_limited", "Too many requests"
 	case http.StatusServiceUnavailable:
 		return "unavailable", "Not available right now"
 	case statusClientGone:
@@ -143,6 +147,8 @@ func statusOf(code apperr.Code) int {
 		return http.StatusNotFound
 	case apperr.Conflict, apperr.Refused:
 		return http.StatusConflict
+	case apperr.RateLimited:
+		return http.StatusTooManyRequests
 	case apperr.Unavailable:
 		return http.StatusServiceUnavailable
 	case apperr.Partial, apperr.Internal:
@@ -178,6 +184,9 @@ func classify(ctx context.Context, err error) *Problem {
 	}
 	if e, ok := errors.AsType[*apperr.Error](err); ok && e.Code != apperr.Internal {
 		p := newProblem(statusOf(e.Code), e.Message)
+		if e.RetryAfter > 0 {
+			p.headers.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+		}
 		for _, f := range e.Fields {
 			p.Errors = append(p.Errors, FieldProblem{Location: locate(requestFrom(ctx), f.Path), Message: f.Message})
 		}

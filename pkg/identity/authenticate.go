@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,27 +13,6 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-// What a key may do.
-const (
-	// ScopeRead allows to see everything in the tenant.
-	ScopeRead = "read"
-	// ScopeWrite allows to change it, and to see it.
-	ScopeWrite = "write"
-)
-
-func unknownScope(scope string) bool { return scope != ScopeRead && scope != ScopeWrite }
-
-// Principal is a caller whose credentials were good.
-type Principal struct {
-	KeyID  uuid.UUID
-	Scopes []string
-}
-
-// Can reports whether the caller may do what scope stands for. Who may write may read. The zero Principal may do nothing.
-func (p Principal) Can(scope string) bool {
-	return slices.Contains(p.Scopes, scope) || scope == ScopeRead && slices.Contains(p.Scopes, ScopeWrite)
-}
-
 // Authenticate gives the caller whose token it is. The error is apperr.Unauthenticated, always the same, unless the token opens a key
 // of scope's tenant; any other error is a failure of the database and says nothing about the token.
 func (s *Service) Authenticate(ctx context.Context, scope tenantschema.Scope, token string) (Principal, error) {
@@ -42,11 +20,11 @@ func (s *Service) Authenticate(ctx context.Context, scope tenantschema.Scope, to
 	if !ok {
 		return Principal{}, errUnauthenticated()
 	}
-	const sql = `SELECT hash, scopes, expires_at, last_used_at, revoked_at FROM api_keys WHERE id = $1`
+	const sql = `SELECT hash, name, scopes, expires_at, last_used_at, revoked_at FROM api_keys WHERE id = $1`
 	var (
 		hash []byte
 		key  Key
-		err  = scope.QueryRow(ctx, sql, id).Scan(&hash, &key.Scopes, &key.ExpiresAt, &key.LastUsedAt, &key.RevokedAt)
+		err  = scope.QueryRow(ctx, sql, id).Scan(&hash, &key.Name, &key.Scopes, &key.ExpiresAt, &key.LastUsedAt, &key.RevokedAt)
 	)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return Principal{}, fmt.Errorf("identity: authenticate: %w", err)
@@ -59,13 +37,13 @@ func (s *Service) Authenticate(ctx context.Context, scope tenantschema.Scope, to
 	if err = s.touch(ctx, scope, id, key.LastUsedAt, now); err != nil {
 		return Principal{}, fmt.Errorf("identity: authenticate: %w", err)
 	}
-	return Principal{KeyID: id, Scopes: key.Scopes}, nil
+	return Principal{KeyID: id, Name: key.Name, Scopes: key.Scopes}, nil
 }
 
 // touch writes the time of last use if the one stored is stale. Of many requests that come at once, one writes: the others neither
 // wait for its lock nor write again after it.
 func (s *Service) touch(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, last *time.Time, now time.Time) error {
-	stale := now.Add(-s.touchInterval)
+	stale := now.Add(-s.cfg.TouchInterval)
 	if last != nil && last.After(stale) {
 		return nil
 	}

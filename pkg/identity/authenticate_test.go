@@ -14,26 +14,13 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-func TestPrincipalCan(t *testing.T) {
-	t.Parallel()
-	reader := identity.Principal{Scopes: []string{identity.ScopeRead}}
-	writer := identity.Principal{Scopes: []string{identity.ScopeWrite}}
-	require.True(t, reader.Can(identity.ScopeRead))
-	require.False(t, reader.Can(identity.ScopeWrite))
-	require.True(t, writer.Can(identity.ScopeRead), "who may write may read")
-	require.True(t, writer.Can(identity.ScopeWrite))
-	require.False(t, writer.Can("admin"))
-	require.False(t, writer.Can(""))
-	require.False(t, identity.Principal{}.Can(identity.ScopeRead))
-}
-
 func TestAuthenticate(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	key, token := b.key(t, b.acme)
 	principal, err := b.Authenticate(t.Context(), b.acme, token)
 	require.NoError(t, err)
-	require.Equal(t, identity.Principal{KeyID: key.ID, Scopes: []string{identity.ScopeWrite}}, principal)
+	require.Equal(t, identity.Principal{KeyID: key.ID, Name: "ci", Scopes: []string{identity.ScopeWrite}}, principal)
 }
 
 // Whatever is wrong with a token, the answer is the same to the letter.

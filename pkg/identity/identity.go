@@ -1,22 +1,27 @@
-// Package identity says who calls a tenant. For now that is programs, by API keys.
+// Package identity says who calls a tenant, and what they may do: people, by sessions, and programs, by API keys. All of it lies in the
+// tenant's schema, so what opens a door at one tenant is nothing at another.
 //
-// A key lives in its tenant's schema, so that of one tenant is nothing at another. The token that a program shows is
+// What opens a door is a random secret of 256 bits behind a prefix that says what it is. It is shown once; stored is its SHA-256, which needs
+// no slow hash:
 //
-//	rh_<id of the key, 22 characters>_<secret, 43 characters>
+//	rh_<id of the key, 22 characters>_<secret, 43 characters>   an API key
+//	rs_<secret>                                                 a session, in a cookie
 //
-// and holds nothing about the tenant. It is shown once, by [Service.CreateKey]; stored is the SHA-256 of its secret, which needs no
-// slow hash, because the secret is 256 random bits and not a password.
+// Passwords are stored as argon2id. The policy (who may do what) is one table in policy.go.
 //
-// Guarantees of [Service.Authenticate]:
+// Guarantees:
 //
-//   - A token that is malformed, unknown, revoked, expired or has the wrong secret gives one and the same error. Which of them it was
-//     cannot be told from the message, and the secrets are compared in constant time.
-//   - It reads in one round trip. The time of last use is written at most once per [Config.TouchInterval] and key, without waiting
-//     for another request that is writing it.
+//   - [Service.Authenticate] and [Service.AuthenticateSession] read in one round trip, and answer whatever is wrong with one and the same error.
+//     The time of last use is written at most once per [Config.TouchInterval], without waiting for another request that is writing it.
+//   - [Service.SignIn] takes one argon2id and the same statements whether the account is known or not, has a password or not, is disabled
+//     or not, and answers the same. Attempts are counted before they are made, by account and by address, so that many at once gain nothing.
+//   - A tenant that has an owner keeps one, whoever changes and removes people at the same time.
 package identity
 
 import (
+	"context"
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -24,30 +29,52 @@ import (
 type Config struct {
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
-	// TouchInterval is how stale a key's time of last use may become. Default one minute.
+	// TouchInterval is how stale the time of last use of a key or session may become. Default one minute.
 	TouchInterval time.Duration
+	// SessionIdle ends a session that was not used for so long, SessionLifetime any session. Defaults 24 hours and 30 days.
+	SessionIdle, SessionLifetime time.Duration
+	// Breached, if set, says whether a password that somebody chooses is known to thieves. Its error refuses the password.
+	Breached func(ctx context.Context, password string) (bool, error)
+	// Argon2Memory is what one hash of a password takes, in KiB. Default 19456, as OWASP advises for two passes.
+	Argon2Memory uint32
+	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
+	// MaxHashes × Argon2Memory. Default the number of processors.
+	MaxHashes int
 }
 
-// Service authenticates callers and manages their keys. It holds no connection and no tenant: each call is given its scope.
+// Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.
 // All methods are safe for concurrent use.
 type Service struct {
-	clock         func() time.Time
-	touchInterval time.Duration
+	cfg    Config
+	hasher *hasher
 }
 
 // New validates cfg and makes a Service.
 func New(cfg Config) (*Service, error) {
-	if cfg.TouchInterval < 0 {
-		return nil, errors.New("identity: Config.TouchInterval must not be negative")
+	if cfg.TouchInterval < 0 || cfg.SessionIdle < 0 || cfg.SessionLifetime < 0 || cfg.MaxHashes < 0 {
+		return nil, errors.New("identity: the numbers in Config must not be negative")
 	}
-	if cfg.TouchInterval == 0 {
-		cfg.TouchInterval = time.Minute
+	or(&cfg.TouchInterval, time.Minute)
+	or(&cfg.SessionIdle, 24*time.Hour)
+	or(&cfg.SessionLifetime, 30*24*time.Hour)
+	or(&cfg.Argon2Memory, 19*1024)
+	or(&cfg.MaxHashes, runtime.GOMAXPROCS(0))
+	if cfg.SessionIdle < cfg.TouchInterval {
+		return nil, errors.New("identity: Config.SessionIdle must not be shorter than TouchInterval")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{clock: cfg.Clock, touchInterval: cfg.TouchInterval}, nil
+	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes)}, nil
+}
+
+// or sets v to its default if it is zero.
+func or[T comparable](v *T, byDefault T) {
+	var zero T
+	if *v == zero {
+		*v = byDefault
+	}
 }
 
 // now gives the time in the precision that PostgreSQL keeps, so that what is returned is what is stored.
-func (s *Service) now() time.Time { return s.clock().UTC().Truncate(time.Microsecond) }
+func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Microsecond) }

@@ -28,6 +28,8 @@ type Key struct {
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	// CreatedBy is who made it, if that was a person who is still here.
+	CreatedBy *uuid.UUID `json:"created_by,omitempty"`
 }
 
 // Active reports whether the key opens anything at the time.
@@ -39,7 +41,7 @@ func (k Key) Active(at time.Time) bool {
 type NewKey struct {
 	// Name says what the key is for: 1 to 100 characters.
 	Name string
-	// Scopes are what it may do: at least one of [ScopeRead] and [ScopeWrite].
+	// Scopes are what it may do: at least one of [KeyScopes].
 	Scopes []string
 	// ExpiresAt, if not nil, is when it stops working.
 	ExpiresAt *time.Time
@@ -47,8 +49,30 @@ type NewKey struct {
 
 const maxKeyName = 100
 
-// CreateKey makes a key and gives its token, which cannot be had again. The error is apperr.Invalid if in is wrong.
+// CreateKey makes a key, as the operator, and gives its token, which cannot be had again. The error is apperr.Invalid if in is wrong.
 func (s *Service) CreateKey(ctx context.Context, scope tenantschema.Scope, in NewKey) (Key, string, error) {
+	return s.createKey(ctx, scope, nil, in)
+}
+
+// CreateKeyAs is [Service.CreateKey], as p, who may give no scope that goes beyond what p may do: that is apperr.Forbidden.
+func (s *Service) CreateKeyAs(ctx context.Context, scope tenantschema.Scope, p Principal, in NewKey) (Key, string, error) {
+	if err := permit(p, ActionManageKeys); err != nil {
+		return Key{}, "", err
+	}
+	for _, wanted := range in.Scopes {
+		if !unknownScope(wanted) && !p.Can(wanted) {
+			return Key{}, "", apperr.New(apperr.Forbidden, "You may not give a key the scope %s, which you do not have.", wanted)
+		}
+	}
+	if p.IsUser() {
+		return s.createKey(ctx, scope, &p.UserID, in)
+	}
+	return s.createKey(ctx, scope, nil, in)
+}
+
+func unknownScope(scope string) bool { return !slices.Contains(KeyScopes(), scope) }
+
+func (s *Service) createKey(ctx context.Context, scope tenantschema.Scope, by *uuid.UUID, in NewKey) (Key, string, error) {
 	now := s.now()
 	in, err := in.valid(now)
 	if err != nil {
@@ -60,9 +84,9 @@ func (s *Service) CreateKey(ctx context.Context, scope tenantschema.Scope, in Ne
 	}
 	fresh := newSecret()
 	token := formatToken(id, fresh)
-	const sql = `INSERT INTO api_keys (id, name, prefix, hash, scopes, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING ` + keyColumns
-	key, err := queryKey(ctx, scope, sql, id, in.Name, token[:prefixLen], fresh.hash(), in.Scopes, now, in.ExpiresAt)
+	const sql = `INSERT INTO api_keys (id, name, prefix, hash, scopes, created_at, expires_at, created_by)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING ` + keyColumns
+	key, err := queryKey(ctx, scope, sql, id, in.Name, token[:prefixLen], fresh.hash(), in.Scopes, now, in.ExpiresAt, by)
 	if err != nil {
 		return Key{}, "", fmt.Errorf("identity: create key: %w", err)
 	}
@@ -97,11 +121,11 @@ func (s *Service) RevokeKey(ctx context.Context, scope tenantschema.Scope, id uu
 	return key, nil
 }
 
-const keyColumns = `id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at`
+const keyColumns = `id, name, prefix, scopes, created_at, expires_at, last_used_at, revoked_at, created_by`
 
 func scanKey(row pgx.CollectableRow) (Key, error) {
 	var k Key
-	err := row.Scan(&k.ID, &k.Name, &k.Prefix, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt)
+	err := row.Scan(&k.ID, &k.Name, &k.Prefix, &k.Scopes, &k.CreatedAt, &k.ExpiresAt, &k.LastUsedAt, &k.RevokedAt, &k.CreatedBy)
 	k.CreatedAt = k.CreatedAt.UTC()
 	k.ExpiresAt, k.LastUsedAt, k.RevokedAt = inUTC(k.ExpiresAt), inUTC(k.LastUsedAt), inUTC(k.RevokedAt)
 	return k, err
@@ -133,7 +157,7 @@ func (in NewKey) valid(now time.Time) (NewKey, error) {
 	}
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
 	if len(in.Scopes) == 0 || slices.ContainsFunc(in.Scopes, unknownScope) {
-		wrong.WithField("scopes", "Give at least one of: "+ScopeRead+", "+ScopeWrite+".")
+		wrong.WithField("scopes", "Give at least one of: "+strings.Join(KeyScopes(), ", ")+".")
 	}
 	if in.ExpiresAt != nil {
 		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)

@@ -71,7 +71,7 @@ func TestKeyInputIsChecked(t *testing.T) {
 		"NUL":           {identity.NewKey{Name: "a\x00", Scopes: read}, []string{"name"}},
 		"not UTF-8":     {identity.NewKey{Name: "\xff", Scopes: read}, []string{"name"}},
 		"no scopes":     {identity.NewKey{Name: "a"}, []string{"scopes"}},
-		"unknown scope": {identity.NewKey{Name: "a", Scopes: []string{"read", "admin"}}, []string{"scopes"}},
+		"unknown scope": {identity.NewKey{Name: "a", Scopes: []string{"read", "root"}}, []string{"scopes"}},
 		"expired":       {identity.NewKey{Name: "a", Scopes: read, ExpiresAt: &now}, []string{"expires_at"}},
 		"far":           {identity.NewKey{Name: "a", Scopes: read, ExpiresAt: &far}, []string{"expires_at"}},
 		"all":           {identity.NewKey{ExpiresAt: &now}, []string{"name", "scopes", "expires_at"}},
