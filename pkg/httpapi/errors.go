@@ -37,7 +37,7 @@ const (
 	internalDetail  = "Something went wrong on our side. Quote the request id when you ask about it."
 	malformedDetail = "The body is not JSON that this address can read."
 	invalidDetail   = "Some of the input is wrong. Each entry of errors names a field and what would be right."
-	readOnlyDetail  = "This key may only read. Use a key with the scope write."
+	foreignDetail   = "This was sent by a page of another site, in the name of who is signed in here. Nothing was done."
 	notJSONDetail   = "Send the body as Content-Type: " + mimeJSON + "."
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	notPlainDetail  = "Send the file as it is, without Content-Encoding."
@@ -86,8 +86,6 @@ func newProblem(status int, detail string) *Problem {
 	switch status {
 	case http.StatusUnauthorized:
 		p.headers.Set("WWW-Authenticate", `Bearer realm="rowhouse"`)
-	case http.StatusForbidden:
-		p.headers.Set("WWW-Authenticate", `Bearer realm="rowhouse", error="insufficient_scope"`)
 	case http.StatusServiceUnavailable:
 		p.headers.Set("Retry-After", retryAfterSeconds)
 	}

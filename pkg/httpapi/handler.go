@@ -38,6 +38,9 @@ type Config struct {
 	Product func(*Edge) error
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
+	// CORSOrigins are those of the pages, such as https://app.example.com, whose scripts may call the API with the session of who is signed in.
+	// Default: none but the tenant's own.
+	CORSOrigins []string
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
 	MaxBodyBytes int64
 	// MaxImportBytes bounds a file that is imported, which is held in memory while it is stored; more is 413. Default 10 MiB.
@@ -56,6 +59,7 @@ type handler struct {
 	log     *zap.Logger
 	api     huma.API
 	repeats *idempotency.Store
+	origin  *http.CrossOriginProtection
 }
 
 // New makes the handler of all public hosts.
@@ -70,13 +74,19 @@ func New(cfg Config) (http.Handler, error) {
 	if h.repeats, err = idempotency.New(idempotency.Config{TakeOver: max(time.Minute, 2*cfg.RequestTimeout)}); err != nil {
 		return nil, err
 	}
+	h.origin = http.NewCrossOriginProtection()
+	for _, origin := range cfg.CORSOrigins {
+		if err = h.origin.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("httpapi: Config.CORSOrigins: %w", err)
+		}
+	}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit)
+	e.Pre(h.forwarded, identify, secureTransport, h.observe, h.hostGate, h.stateGate, h.crossOrigin, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

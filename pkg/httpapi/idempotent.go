@@ -127,6 +127,9 @@ func repeatKey(header http.Header) (string, error) {
 
 // callerName names who calls, so that keys of different callers are different keys.
 func callerName(r *request) string {
+	if r.caller.IsUser() {
+		return "user " + r.caller.UserID.String()
+	}
 	return "key " + r.caller.KeyID.String()
 }
 

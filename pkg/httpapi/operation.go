@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -22,7 +23,7 @@ const schemaRoot = "#/components/schemas/"
 
 const apiDescription = `Each customer works on its own subdomain, and its API keys work there only.
 
-- Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
+- Send a key as ` + "`Authorization: Bearer rh_…`" + `. Its scopes are read, write and admin; each includes those before it.
 - Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
 - Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
 - PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.
@@ -40,7 +41,8 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+					"key":     {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+					"session": {Type: "apiKey", In: "cookie", Name: "__Host-session", Description: "Of who is signed in. Over plain http it is called session."},
 				},
 			},
 		},
@@ -108,7 +110,7 @@ func exampleDetail(status int) string {
 	case http.StatusUnauthorized:
 		return "The API key is missing or not valid here. Send one of this site's keys: Authorization: Bearer rh_…"
 	case http.StatusForbidden:
-		return readOnlyDetail
+		return forbiddenDetail(identity.ActionWrite)
 	case http.StatusNotFound:
 		return "There is no such project."
 	case http.StatusConflict:
@@ -136,15 +138,16 @@ type resource struct {
 }
 
 // op describes an operation. Its id is made of verb and tag.
-func (r resource) op(method, path, verb, summary string) huma.Operation {
+func (r resource) op(method, path, verb, summary string, action identity.Action) huma.Operation {
 	op := huma.Operation{
 		Method: method, Path: path, Tags: []string{r.tag}, Summary: summary,
 		OperationID: verb + "-" + strings.ToLower(r.tag),
-		Security:    []map[string][]string{{"key": {}}},
+		Description: describeAction(action),
+		Security:    []map[string][]string{{"key": {}}, {"session": {}}},
 		// readBody has bounded the body and read it, so huma shall neither limit it again nor touch the deadlines of the connection.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Responses: map[string]*huma.Response{},
-		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}},
+		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}, metaAction: action},
 	}
 	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	body := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
@@ -173,6 +176,26 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 	}
 	op.Responses["default"] = problemResponse("Any other problem", http.StatusInternalServerError, schema)
 	return op
+}
+
+// describeAction says who may do an operation.
+func describeAction(action identity.Action) string {
+	var roles, scopes []string
+	for _, role := range identity.Roles() {
+		if (identity.Principal{UserID: uuid.Max, Role: role}).May(action) {
+			roles = append(roles, string(role))
+		}
+	}
+	for _, scope := range identity.KeyScopes() {
+		if (identity.Principal{Scopes: []string{scope}}).May(action) {
+			scopes = append(scopes, scope)
+		}
+	}
+	text := "For people with the role " + strings.Join(roles, ", ")
+	if len(scopes) > 0 {
+		text += ", and for keys with the scope " + strings.Join(scopes, ", ")
+	}
+	return text + "."
 }
 
 // accepted makes op one that is answered before the work is done.
@@ -224,8 +247,8 @@ func file(op huma.Operation, contentTypes ...string) huma.Operation {
 }
 
 // action describes an operation that does something to a thing and needs no body.
-func (r resource) action(path, verb, summary string) huma.Operation {
-	op := r.op(http.MethodPost, path, verb, summary)
+func (r resource) action(path, verb, summary string, action identity.Action) huma.Operation {
+	op := r.op(http.MethodPost, path, verb, summary, action)
 	op.DefaultStatus = http.StatusOK
 	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
 		delete(op.Responses, strconv.Itoa(status)) // They are about bodies.

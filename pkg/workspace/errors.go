@@ -16,6 +16,7 @@ import (
 const (
 	foreignKeyViolation = "23503"
 	checkViolation      = "23514"
+	uniqueViolation     = "23505"
 )
 
 // fieldOf names the field of the input that a constraint of the schema guards, and what would be right. Inputs are checked before they
@@ -27,7 +28,13 @@ func fieldOf(sqlState, constraint string) (apperr.Field, bool) {
 		return apperr.Field{Path: "project_id", Message: "There is no such project."}, true
 	case foreignKeyViolation + " tasks_assignee_id_fkey":
 		return apperr.Field{Path: "assignee_id", Message: "There is no such user."}, true
-	case checkViolation + " projects_name_check":
+	case foreignKeyViolation + " task_labels_label_id_fkey":
+		return apperr.Field{Path: "label_ids", Message: "One of them is no label."}, true
+	case uniqueViolation + " labels_name_key":
+		return apperr.Field{Path: "name", Message: "Another label has this name."}, true
+	case checkViolation + " comments_body_check":
+		return apperr.Field{Path: "body", Message: "This text is not accepted: give a shorter one."}, true
+	case checkViolation + " projects_name_check", checkViolation + " labels_name_check":
 		return apperr.Field{Path: "name", Message: "This name is not accepted: give a shorter one."}, true
 	case checkViolation + " projects_description_check", checkViolation + " tasks_description_check":
 		return apperr.Field{Path: "description", Message: "This description is not accepted: give a shorter one."}, true
