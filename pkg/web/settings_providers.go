@@ -70,7 +70,7 @@ func (h *Pages) createProvider(c echo.Context) error {
 }
 
 func (h *Pages) provider(c echo.Context) (identity.Provider, error) {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return identity.Provider{}, err
 	}
@@ -100,9 +100,8 @@ func (h *Pages) changeProvider(c echo.Context) error {
 		return err
 	}
 	patch := identity.ProviderPatch{
-		Name: new(c.FormValue("name")), Issuer: new(c.FormValue("issuer")), ClientID: new(c.FormValue("client_id")),
-		JoinRole: new(identity.Role(c.FormValue("join_role"))), JoinDomains: new(domainsOf(c.FormValue("join_domains"))),
-		Disabled: new(c.FormValue("enabled") == ""),
+		Name: new(c.FormValue("name")), JoinRole: new(identity.Role(c.FormValue("join_role"))),
+		JoinDomains: new(domainsOf(c.FormValue("join_domains"))), Disabled: new(c.FormValue("enabled") == ""),
 	}
 	if secret := c.FormValue("client_secret"); secret != "" { // An empty field keeps what there is.
 		patch.ClientSecret = &secret
