@@ -46,11 +46,11 @@ func (h *Pages) showTask(c echo.Context, failed error) error {
 }
 
 func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, c echo.Context) (taskPage, error) {
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return taskPage{}, err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, task.ProjectID)
+	project, err := h.work(c).GetProject(ctx, scope, task.ProjectID)
 	if err != nil {
 		return taskPage{}, err
 	}
@@ -58,11 +58,11 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 	if err != nil {
 		return taskPage{}, err
 	}
-	files, err := h.cfg.Workspace.ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
+	files, err := h.work(c).ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
 	if err != nil {
 		return taskPage{}, err
 	}
-	feed, err := h.cfg.Workspace.ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
+	feed, err := h.work(c).ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
 	if err != nil {
 		return taskPage{}, err
 	}
@@ -79,7 +79,7 @@ func (h *Pages) createTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	made, err := h.cfg.Workspace.CreateTask(ctx, scope, workspace.NewTask{
+	made, err := h.work(c).CreateTask(ctx, scope, workspace.NewTask{
 		ProjectID: project, Title: c.FormValue("title"), Status: workspace.Status(c.FormValue("status")),
 	})
 	if err != nil {
@@ -100,7 +100,7 @@ func (h *Pages) changeTask(c echo.Context) error {
 	}
 	patch, err := taskPatch(c)
 	if err == nil {
-		_, err = h.cfg.Workspace.PatchTask(ctx, scope, id, patch)
+		_, err = h.work(c).PatchTask(ctx, scope, id, patch)
 	}
 	if err != nil {
 		return h.showTask(c, err)
@@ -164,7 +164,7 @@ func (h *Pages) moveTask(c echo.Context) error {
 		return err
 	}
 	status := workspace.Status(c.FormValue("status"))
-	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
+	task, err := h.work(c).PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
 	if err != nil {
 		return err
 	}
@@ -177,11 +177,11 @@ func (h *Pages) deleteTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return err
 	}
-	if err = h.cfg.Workspace.DeleteTask(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteTask(ctx, scope, id); err != nil {
 		return err
 	}
 	return see(c, "/projects/"+task.ProjectID.String(), "“%s” was deleted.", task.Title)
