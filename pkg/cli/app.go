@@ -17,6 +17,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
@@ -128,6 +129,7 @@ type platform struct {
 	control  *pgxpool.Pool
 	engine   *tenantschema.DB
 	catalog  *tenancy.Catalog
+	changes  *cache.Hub
 	product  *workspace.Service
 	webhooks *webhook.Service
 	keys     *identity.Service
@@ -183,7 +185,11 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
-	if p.keys, err = identity.New(identity.Config{Quota: p.catalog}); err != nil {
+	p.changes, err = cache.Open(ctx, cache.Config{Listen: controlConfig, Log: log.Named("cache"), OnLookup: p.metrics.CacheLookedUp})
+	if err != nil {
+		return nil, err
+	}
+	if p.keys, err = identity.New(identity.Config{Cache: p.changes, Quota: p.catalog}); err != nil {
 		return nil, err
 	}
 	if err = p.openJobs(); err != nil {
@@ -232,6 +238,9 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 
 // close releases what is open, in the reverse order of opening.
 func (p *platform) close() {
+	if p.changes != nil {
+		p.changes.Close()
+	}
 	if p.catalog != nil {
 		p.catalog.Close()
 	}

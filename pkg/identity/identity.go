@@ -23,6 +23,8 @@ import (
 	"errors"
 	"runtime"
 	"time"
+
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 )
 
 // Config is what a [Service] needs. Its zero value is good.
@@ -40,6 +42,8 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Cache, if set, keeps API keys in memory. A key that is revoked is worthless at once in this process, and within a second in others.
+	Cache *cache.Hub
 	// Quota, if set, bounds how many people a tenant has.
 	Quota Quota
 }
@@ -49,6 +53,7 @@ type Config struct {
 type Service struct {
 	cfg    Config
 	hasher *hasher
+	keys   *cache.Cache[keyRecord]
 }
 
 // New validates cfg and makes a Service.
@@ -67,7 +72,11 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes)}, nil
+	keys, err := cache.New[keyRecord](cfg.Cache, cache.Options{Name: "keys", Clock: cfg.Clock})
+	if err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes), keys: keys}, nil
 }
 
 // or sets v to its default if it is zero.
