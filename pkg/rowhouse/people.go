@@ -45,6 +45,7 @@ func openPeople(house Config, jobs identity.Jobs, mails *mail.Service) (*identit
 		people.Secrets = box
 	}
 	people.Jobs, people.Mailer = jobs, letters{mails}
+	people.Cache = house.Cache
 	if house.Plans != nil {
 		people.Quota = house.Plans
 	}
