@@ -31,8 +31,10 @@ type Config struct {
 	Mail         Mail
 	Files        Files
 	Webhooks     Webhooks
+	Limits       Limits
 	Tenants      Tenants
 	Provisioning Provisioning
+	SignUp       SignUp
 	Isolation    Isolation
 	Log          Log
 }
@@ -54,6 +56,13 @@ type Server struct {
 	MaxUploadBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
+}
+
+// Limits is the section "limits": what those may take who have not said who they are.
+type Limits struct {
+	AddressPerSecond  int
+	AddressBurst      int
+	FailuresPerMinute int
 }
 
 // Database is the section "database": PostgreSQL, and what this process may take of it.
@@ -124,6 +133,13 @@ type Tenants struct {
 // Provisioning is the section "provisioning": the tenants that are made ahead.
 type Provisioning struct {
 	Warm int
+}
+
+// SignUp is the section "signup": people who make a tenant of their own.
+type SignUp struct {
+	Enabled bool
+	// PerAddress and PerHour are the most in an hour.
+	PerAddress, PerHour int
 }
 
 // Isolation is the section "isolation".

@@ -21,6 +21,7 @@ package identity
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -44,11 +45,17 @@ type Config struct {
 	MaxHashes int
 	// Secrets encrypts the secrets of second factors and of providers' clients. Both fail without it.
 	Secrets Secrets
+	// HTTP reaches providers of sign-in, whose addresses customers choose: it must refuse what leads inside. Needed for providers.
+	HTTP *http.Client
+	// AllowHTTPIssuers accepts providers without TLS: for tests and development.
+	AllowHTTPIssuers bool
 	// Jobs and Mailer are needed for mails: invitations, links, notices. Without them, what mails a link fails, and nobody is told of changes.
 	Jobs   Jobs
 	Mailer Mailer
 	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
 	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
+	// Quota, if set, bounds how many people a tenant has.
+	Quota Quota
 }
 
 // Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.
@@ -70,6 +77,9 @@ func New(cfg Config) (*Service, error) {
 	or(&cfg.MaxHashes, runtime.GOMAXPROCS(0))
 	if cfg.SessionIdle < cfg.TouchInterval {
 		return nil, errors.New("identity: Config.SessionIdle must not be shorter than TouchInterval")
+	}
+	if cfg.HTTP != nil && cfg.HTTP.Transport == nil {
+		return nil, errors.New("identity: Config.HTTP needs a Transport of its own")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
