@@ -36,7 +36,11 @@ type request struct {
 	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
 	served    func() bool
 	errorPage func(echo.Context, *Problem) error
-	cause     error // of an answer that does not tell it
+	// inner says that the edge asks itself, on behalf of a caller who was let in.
+	inner bool
+	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
+	unchangedSince *time.Time
+	cause          error // of an answer that does not tell it
 }
 
 type requestKey struct{}

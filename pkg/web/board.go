@@ -29,7 +29,7 @@ func (h *Pages) board(c echo.Context) error { return h.showBoard(c, nil) }
 
 func (h *Pages) showBoard(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (h *Pages) projectSettings(c echo.Context) error { return h.showProjectSett
 
 func (h *Pages) showProjectSettings(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (h *Pages) showProjectSettings(c echo.Context, failed error) error {
 
 func (h *Pages) changeProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (h *Pages) changeProject(c echo.Context) error {
 
 func (h *Pages) archiveProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (h *Pages) archiveProject(c echo.Context) error {
 
 func (h *Pages) deleteProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}

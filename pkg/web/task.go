@@ -30,7 +30,7 @@ func (h *Pages) task(c echo.Context) error { return h.showTask(c, nil) }
 // showTask shows the task, after a form that was not accepted with what is wrong.
 func (h *Pages) showTask(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 
 func (h *Pages) createTask(c echo.Context) error {
 	ctx, scope := at(c)
-	project, err := workID(c)
+	project, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (h *Pages) createTask(c echo.Context) error {
 // changeTask saves the form of the task's page: the fields that were sent.
 func (h *Pages) changeTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func taskPatch(c echo.Context) (workspace.TaskPatch, error) {
 // moveTask puts a task into another column of the board.
 func (h *Pages) moveTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (h *Pages) moveTask(c echo.Context) error {
 
 func (h *Pages) deleteTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const multipartRoom = 64 << 10
 // uploadFile stores the file of a form as it comes, without keeping it anywhere before.
 func (h *Pages) uploadFile(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func filePart(req *http.Request) (*multipart.Part, error) {
 
 func (h *Pages) file(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (h *Pages) file(c echo.Context) error {
 
 func (h *Pages) thumbnail(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func serveFile(c echo.Context, file workspace.AttachmentFile, disposition string
 
 func (h *Pages) deleteFile(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (h *Pages) tasks(c echo.Context) error { return h.showTasks(c, nil) }
 
 func (h *Pages) projectTasks(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := workID(c)
+	id, err := idOf(c)
 	if err != nil {
 		return err
 	}

@@ -50,8 +50,8 @@ func at(c echo.Context) (context.Context, tenantschema.Scope) {
 	return ctx, httpapi.ScopeOf(ctx)
 }
 
-// workID gives the id in the path. What is none names nothing: the page is not there.
-func workID(c echo.Context) (uuid.UUID, error) {
+// idOf gives the id in the path. What is none names nothing: the page is not there.
+func idOf(c echo.Context) (uuid.UUID, error) {
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil || id.String() != c.Param("id") {
 		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is nothing here.")

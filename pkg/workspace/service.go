@@ -55,6 +55,7 @@ type Service struct {
 	maxUpload int64
 	events    Events
 	clock     func() time.Time
+	actor     Actor
 	// drawing has room for one: a decoded picture may take hundreds of megabytes.
 	drawing chan struct{}
 }
