@@ -27,7 +27,7 @@ func product() rowhouse.Product {
 
 func open(p *rowhouse.Platform) (rowhouse.Parts, error) {
 	service, err := workspace.New(workspace.Config{
-		Jobs: p.Jobs, Files: p.Files, MaxUploadBytes: p.MaxUploadBytes, Events: published{p.Webhooks},
+		Jobs: p.Jobs, Files: p.Files, MaxUploadBytes: p.MaxUploadBytes, Events: published{p.Webhooks}, Quota: quota(p),
 	})
 	if err != nil {
 		return rowhouse.Parts{}, err
@@ -44,6 +44,14 @@ func open(p *rowhouse.Platform) (rowhouse.Parts, error) {
 			return fillDemo(ctx, service, s, demoProjects()[slug])
 		},
 	}, nil
+}
+
+// quota gives the workspace its part of the platform's.
+func quota(p *rowhouse.Platform) workspace.Quota {
+	if p.Quota == nil {
+		return nil
+	}
+	return p.Quota
 }
 
 // openPages makes the pages, which are told of what changes while somebody looks at them.

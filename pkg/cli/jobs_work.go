@@ -21,7 +21,7 @@ const (
 
 // openHouse puts the product on the platform.
 func (p *platform) openHouse(ctx context.Context, product rowhouse.Product, listen *pgx.ConnConfig) (err error) {
-	jobs := jobqueue.Config{}
+	jobs := jobqueue.Config{Pool: p.control}
 	if p.works {
 		jobs = jobqueue.Config{
 			Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
@@ -33,7 +33,7 @@ func (p *platform) openHouse(ctx context.Context, product rowhouse.Product, list
 		}
 	}
 	p.house, err = rowhouse.Open(product, rowhouse.Config{
-		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Jobs: jobs, Works: p.works, Log: p.log, Metrics: p.metrics, Version: version,
+		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Plans: p.catalog, Jobs: jobs, Works: p.works, Log: p.log, Metrics: p.metrics, Version: version,
 		Changed: p.changed,
 		Live: func(read live.Read) (*live.Hub, error) {
 			p.live, err = live.New(ctx, live.Config{Read: read, Notify: p.control, Listen: listen, Log: p.log.Named("live")})

@@ -31,6 +31,7 @@ type Config struct {
 	Mail         Mail
 	Files        Files
 	Webhooks     Webhooks
+	Limits       Limits
 	Tenants      Tenants
 	Provisioning Provisioning
 	SignUp       SignUp
@@ -55,6 +56,13 @@ type Server struct {
 	MaxUploadBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
+}
+
+// Limits is the section "limits": what those may take who have not said who they are.
+type Limits struct {
+	AddressPerSecond  int
+	AddressBurst      int
+	FailuresPerMinute int
 }
 
 // Database is the section "database": PostgreSQL, and what this process may take of it.

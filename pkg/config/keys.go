@@ -41,6 +41,7 @@ func sections() map[string]string {
 		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
 		"files":        "Files that customers attach to tasks; see docs/files.md.",
 		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
+		"limits":       "What strangers may take, in each process. What tenants may is up to their plans: `rowhouse plan list`; see docs/limits.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
 		"signup":       "Who may make a tenant of their own on the base domain; see docs/sign-up.md.",
@@ -312,6 +313,27 @@ func tableOf(c *Config) []key {
 			usage:   "how long deliveries of webhooks are kept, with their payloads",
 			why:     "So long can they be looked at and sent again. At least 120h, since one delivery is tried for three days.",
 			setting: duration(&c.Webhooks.Keep, within(120*time.Hour, 87_600*time.Hour)),
+		},
+
+		{
+			name: "limits.address_per_second", def: "20",
+			usage: "requests without credentials from one address in a second; 0: no limit",
+			why: "More are answered with 429. An IPv6 network of 64 bits counts as one address. Behind a proxy that is not in server.trusted_proxies\n" +
+				"all strangers share one.",
+			setting: number(&c.Limits.AddressPerSecond, within(0, 1_000_000)),
+		},
+		{
+			name: "limits.address_burst", def: "200",
+			usage:   "requests without credentials from one address at once, after a pause",
+			why:     "A page, its styles and scripts are several.",
+			setting: number(&c.Limits.AddressBurst, within(1, 10_000_000)),
+		},
+		{
+			name: "limits.failures_per_minute", def: "60",
+			usage: "requests with bad credentials from one address in a minute; 0: no limit",
+			why: "After more, whatever it shows is answered with 429 for a while. So a flood of made-up keys takes nothing of a tenant's share. An\n" +
+				"office behind one address shares it.",
+			setting: number(&c.Limits.FailuresPerMinute, within(0, 1_000_000)),
 		},
 
 		{

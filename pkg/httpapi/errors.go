@@ -42,6 +42,7 @@ const (
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	notPlainDetail  = "Send the file as it is, without Content-Encoding."
 	rangeDetail     = "The file has no such part. The header Content-Range says how long it is."
+	tooManyDetail   = "This key or session may ask 100 times a second. Wait as long as the header Retry-After says."
 	busyDetail      = "Too busy right now. Try again in a moment."
 )
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/idempotency"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -39,6 +40,11 @@ type Config struct {
 	Product func(*Edge) error
 	// Changed, if set, is told of each tenant in which a request may have changed something, after it was answered. It must not wait.
 	Changed func(tenantschema.Tenant)
+	// Plans, if set, says what the tenants may take. Without it nothing is limited.
+	Plans Plans
+	// Strangers is the rate of requests without credentials from one address, over all hosts; Failures that of requests from one that are answered
+	// with 401, after which its credentials are not looked at for a while. Default: no limit.
+	Strangers, Failures throttle.Rate
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are those of the pages, such as https://app.example.com, whose scripts may call the API with the session of who is signed in.
@@ -67,6 +73,8 @@ type handler struct {
 	origin  *http.CrossOriginProtection
 	// errorPage is the product's, if it has pages.
 	errorPage func(echo.Context, *Problem) error
+
+	throttles *throttles
 }
 
 // New makes the handler of all public hosts.
@@ -76,7 +84,7 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
-	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
+	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel)), throttles: newThrottles()}
 	// No request lasts longer than twice the time that it is given.
 	if h.repeats, err = idempotency.New(idempotency.Config{TakeOver: max(time.Minute, 2*cfg.RequestTimeout)}); err != nil {
 		return nil, err
@@ -97,7 +105,7 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.Changed != nil {
 		e.Pre(h.changed)
 	}
-	e.Pre(h.limit)
+	e.Pre(h.throttle, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

@@ -93,6 +93,9 @@ func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		host, ok := normalHost(c.Request().Host)
 		if ok && host == h.cfg.BaseDomain && h.cfg.Base != nil {
+			if err := h.takeAsStranger(c); err != nil {
+				return h.reject(c, err)
+			}
 			h.cfg.Base.ServeHTTP(c.Response(), c.Request())
 			return nil
 		}
@@ -108,7 +111,12 @@ func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		r := requestFrom(c.Request().Context())
 		r.tenant = tenant
-		r.scope = h.cfg.DB.Tenant(tenant.Engine())
+		if h.cfg.Plans != nil {
+			r.limits = h.cfg.Plans.Limits(tenant.Plan)
+		}
+		engine := tenant.Engine()
+		engine.StatementTimeout = r.limits.StatementTimeout
+		r.scope = h.cfg.DB.Tenant(engine)
 		r.served = func() bool { return h.stillServed(tenant) }
 		return next(c)
 	}

@@ -120,6 +120,9 @@ func streamFile(c echo.Context, most int64) error {
 	if req.ContentLength > most {
 		return tooLarge(most)
 	}
+	if err := Lasting(req.Context()); err != nil { // Its sender is in no hurry, and takes no turn of the others meanwhile.
+		return err
+	}
 	requestFrom(req.Context()).streams = true
 	req.Body = upload{http.MaxBytesReader(c.Response().Writer, req.Body, most), most}
 	return nil

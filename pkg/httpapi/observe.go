@@ -26,6 +26,8 @@ type request struct {
 	method string
 	url    *url.URL
 	tenant tenancy.Tenant
+	// limits are those of its plan.
+	limits tenancy.Limits
 	scope  tenantschema.Scope
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
@@ -40,7 +42,11 @@ type request struct {
 	inner bool
 	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
 	unchangedSince *time.Time
-	cause          error // of an answer that does not tell it
+	// turn is its place among the tenant's requests.
+	turn turn
+	// quiet says that its log line is one too many.
+	quiet bool
+	cause error // of an answer that does not tell it
 }
 
 type requestKey struct{}
@@ -149,6 +155,9 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			fields = append(fields, zap.ByteString("stack", p.stack))
 		}
 		level := levelOf(status)
+		if r.quiet {
+			level = zap.DebugLevel
+		}
 		if isPanic {
 			level = zap.ErrorLevel
 		}

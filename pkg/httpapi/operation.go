@@ -123,6 +123,8 @@ func exampleDetail(status int) string {
 		return notJSONDetail
 	case http.StatusUnprocessableEntity:
 		return invalidDetail
+	case http.StatusTooManyRequests:
+		return tooManyDetail
 	case http.StatusServiceUnavailable:
 		return busyDetail
 	}
@@ -149,7 +151,8 @@ func (r resource) op(method, path, verb, summary string, action identity.Action)
 		Responses: map[string]*huma.Response{},
 		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}, metaAction: action},
 	}
-	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+		http.StatusServiceUnavailable}
 	body := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	switch method {
 	case http.MethodPost:

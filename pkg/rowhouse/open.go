@@ -17,6 +17,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -29,6 +30,8 @@ type Config struct {
 	Jobs jobqueue.Config
 	// Works says that the process works jobs.
 	Works bool
+	// Plans says what the tenants may take, and how much they may have. It may be left out: then nothing is limited.
+	Plans Plans
 	// Live is what the product is given as Platform.Live, and Changed is told of each tenant in which a request may have changed something. Both
 	// may be left out.
 	Live    func(read live.Read) (*live.Hub, error)
@@ -39,6 +42,12 @@ type Config struct {
 	Transport mail.Transport
 	// Version is the program's. Default "dev".
 	Version string
+}
+
+// Plans says what each tenant may take. tenancy.Catalog is one.
+type Plans interface {
+	httpapi.Plans
+	Quota
 }
 
 // House is a product on its platform, in one process.
@@ -68,6 +77,9 @@ func Open(product Product, cfg Config) (*House, error) {
 		return nil, fmt.Errorf("open %s: %w", product.Name, err)
 	}
 	jobs := cfg.Jobs
+	if cfg.Plans != nil {
+		jobs.Quota = cfg.Plans
+	}
 	if cfg.Works {
 		jobs.Workers = jobqueue.NewWorkers()
 		if err = h.handle(jobs.Workers); err != nil {
@@ -87,7 +99,11 @@ func (h *House) openServices(jobs Jobs) (err error) {
 	h.Platform = Platform{
 		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
 	}
-	if h.Identity, err = identity.New(identity.Config{}); err != nil {
+	people := identity.Config{}
+	if h.cfg.Plans != nil {
+		h.Platform.Quota, people.Quota = h.cfg.Plans, h.cfg.Plans
+	}
+	if h.Identity, err = identity.New(people); err != nil {
 		return err
 	}
 	if h.Files, err = filestore.Open(cfg.FilesDir()); err != nil {
@@ -123,12 +139,17 @@ func (h *House) handle(workers *jobqueue.Workers) error {
 
 // Handler answers the public hosts. base, if it is not nil, answers the base domain itself.
 func (h *House) Handler(base http.Handler) (http.Handler, error) {
-	s := h.cfg.Config.Server
+	s, limits := h.cfg.Config.Server, h.cfg.Config.Limits
 	cfg := httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
 		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
 		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
-		Title: h.product.Title, Changed: h.cfg.Changed, Base: base,
+		Strangers: throttle.Rate{PerSecond: float64(limits.AddressPerSecond), Burst: limits.AddressBurst},
+		Failures:  throttle.Rate{PerSecond: float64(limits.FailuresPerMinute) / 60, Burst: limits.FailuresPerMinute},
+		Title:     h.product.Title, Changed: h.cfg.Changed, Base: base,
+	}
+	if h.cfg.Plans != nil {
+		cfg.Plans = h.cfg.Plans
 	}
 	if h.Edge != nil {
 		h.Edge(&cfg)

@@ -66,6 +66,8 @@ type Platform struct {
 	Identity *identity.Service
 	// Files holds each tenant's files.
 	Files *filestore.Store
+	// Quota says how much a tenant may have; nil for no limits.
+	Quota Quota
 	// BaseDomain is the name below which tenants have their subdomains.
 	BaseDomain string
 	// MaxUploadBytes is what the configuration allows a file to have.
@@ -75,6 +77,13 @@ type Platform struct {
 	Live    func(read live.Read) (*live.Hub, error)
 	Log     *zap.Logger
 	Metrics *telemetry.Metrics
+}
+
+// Quota says how much a tenant may have, by the id of the tenant: 0 is no limit, and plan is what the limit's plan is called.
+type Quota interface {
+	MaxUsers(tenantID string) (most int64, plan string)
+	MaxStorage(tenantID string) (most int64, plan string)
+	MaxJobs(tenantID string) (most int64, plan string)
 }
 
 // Jobs enqueues jobs. What opts leave open is what the args ask for, see [job.Args].

@@ -33,7 +33,7 @@ type feedDay struct {
 
 func (h *Pages) activity(c echo.Context) error {
 	ctx, scope := at(c)
-	found, err := h.cfg.Workspace.ListActivity(ctx, scope, workspace.ActivityFilter{}, workspace.PageRequest{Limit: 50, Cursor: c.QueryParam("cursor")})
+	found, err := h.work(c).ListActivity(ctx, scope, workspace.ActivityFilter{}, workspace.PageRequest{Limit: 50, Cursor: c.QueryParam("cursor")})
 	if err != nil {
 		return err
 	}

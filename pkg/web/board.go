@@ -29,11 +29,11 @@ func (h *Pages) board(c echo.Context) error { return h.showBoard(c, nil) }
 
 func (h *Pages) showBoard(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (h *Pages) showBoard(c echo.Context, failed error) error {
 	}
 	view := board{Project: project}
 	for _, status := range statuses() {
-		found, err := h.cfg.Workspace.ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}},
+		found, err := h.work(c).ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}},
 			workspace.PageRequest{Limit: columnMost})
 		if err != nil {
 			return err

@@ -26,7 +26,7 @@ func (h *Pages) showProjects(c echo.Context, failed error) error {
 	ctx, scope := at(c)
 	archived := c.QueryParam("archived") == "1"
 	filter := workspace.ProjectFilter{Query: c.QueryParam("q"), Archived: &archived}
-	found, err := h.cfg.Workspace.ListProjects(ctx, scope, filter, workspace.PageRequest{Limit: 30, Cursor: c.QueryParam("cursor")})
+	found, err := h.work(c).ListProjects(ctx, scope, filter, workspace.PageRequest{Limit: 30, Cursor: c.QueryParam("cursor")})
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (h *Pages) showProjects(c echo.Context, failed error) error {
 
 func (h *Pages) createProject(c echo.Context) error {
 	ctx, scope := at(c)
-	made, err := h.cfg.Workspace.CreateProject(ctx, scope, workspace.NewProject{
+	made, err := h.work(c).CreateProject(ctx, scope, workspace.NewProject{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 	})
 	if err != nil {
@@ -57,11 +57,11 @@ func (h *Pages) projectSettings(c echo.Context) error { return h.showProjectSett
 
 func (h *Pages) showProjectSettings(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -74,12 +74,12 @@ func (h *Pages) showProjectSettings(c echo.Context, failed error) error {
 
 func (h *Pages) changeProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
 	name, description := c.FormValue("name"), c.FormValue("description")
-	if _, err = h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch{Name: &name, Description: &description}); err != nil {
+	if _, err = h.work(c).PatchProject(ctx, scope, id, workspace.ProjectPatch{Name: &name, Description: &description}); err != nil {
 		return h.showProjectSettings(c, err)
 	}
 	return see(c, "/projects/"+id.String(), "The project was changed.")
@@ -87,12 +87,12 @@ func (h *Pages) changeProject(c echo.Context) error {
 
 func (h *Pages) archiveProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
 	archived := c.FormValue("archived") == "1"
-	if _, err = h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch{Archived: &archived}); err != nil {
+	if _, err = h.work(c).PatchProject(ctx, scope, id, workspace.ProjectPatch{Archived: &archived}); err != nil {
 		return err
 	}
 	if archived {
@@ -103,18 +103,18 @@ func (h *Pages) archiveProject(c echo.Context) error {
 
 func (h *Pages) deleteProject(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
 	if c.FormValue("confirm") != project.Name {
 		return h.showProjectSettings(c, invalid("The project was not deleted.", "confirm", "Type the project's name, exactly as it is."))
 	}
-	if err = h.cfg.Workspace.DeleteProject(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteProject(ctx, scope, id); err != nil {
 		return err
 	}
 	return see(c, "/", "The project %s was deleted, with its tasks.", project.Name)

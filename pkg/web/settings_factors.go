@@ -114,7 +114,7 @@ func (h *Pages) finishPasskey(c echo.Context) error {
 }
 
 func (h *Pages) removePasskey(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}

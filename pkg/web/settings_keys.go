@@ -90,7 +90,7 @@ func expiryOf(days string) (*time.Time, error) {
 }
 
 func (h *Pages) revokeKey(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (h *Pages) inviteNow(c echo.Context) error {
 }
 
 func (h *Pages) resendInvitation(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (h *Pages) resendInvitation(c echo.Context) error {
 }
 
 func (h *Pages) revokeInvitation(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (h *Pages) enableMember(c echo.Context) error {
 }
 
 func (h *Pages) changeMember(c echo.Context, patch identity.UserPatch, done string) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (h *Pages) changeMember(c echo.Context, patch identity.UserPatch, done stri
 }
 
 func (h *Pages) removeMember(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}

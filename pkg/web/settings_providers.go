@@ -70,7 +70,7 @@ func (h *Pages) createProvider(c echo.Context) error {
 }
 
 func (h *Pages) provider(c echo.Context) (identity.Provider, error) {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return identity.Provider{}, err
 	}

@@ -67,7 +67,7 @@ func (h *Pages) sessionsPage(c echo.Context) error {
 }
 
 func (h *Pages) revokeSession(c echo.Context) error {
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (h *Pages) task(c echo.Context) error { return h.showTask(c, nil) }
 // showTask shows the task, after a form that was not accepted with what is wrong.
 func (h *Pages) showTask(c echo.Context, failed error) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -46,11 +46,11 @@ func (h *Pages) showTask(c echo.Context, failed error) error {
 }
 
 func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, c echo.Context) (taskPage, error) {
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return taskPage{}, err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, task.ProjectID)
+	project, err := h.work(c).GetProject(ctx, scope, task.ProjectID)
 	if err != nil {
 		return taskPage{}, err
 	}
@@ -58,11 +58,11 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 	if err != nil {
 		return taskPage{}, err
 	}
-	files, err := h.cfg.Workspace.ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
+	files, err := h.work(c).ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
 	if err != nil {
 		return taskPage{}, err
 	}
-	feed, err := h.cfg.Workspace.ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
+	feed, err := h.work(c).ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
 	if err != nil {
 		return taskPage{}, err
 	}
@@ -75,11 +75,11 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 
 func (h *Pages) createTask(c echo.Context) error {
 	ctx, scope := at(c)
-	project, err := idOf(c)
+	project, err := workID(c)
 	if err != nil {
 		return err
 	}
-	made, err := h.cfg.Workspace.CreateTask(ctx, scope, workspace.NewTask{
+	made, err := h.work(c).CreateTask(ctx, scope, workspace.NewTask{
 		ProjectID: project, Title: c.FormValue("title"), Status: workspace.Status(c.FormValue("status")),
 	})
 	if err != nil {
@@ -94,13 +94,13 @@ func (h *Pages) createTask(c echo.Context) error {
 // changeTask saves the form of the task's page: the fields that were sent.
 func (h *Pages) changeTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
 	patch, err := taskPatch(c)
 	if err == nil {
-		_, err = h.cfg.Workspace.PatchTask(ctx, scope, id, patch)
+		_, err = h.work(c).PatchTask(ctx, scope, id, patch)
 	}
 	if err != nil {
 		return h.showTask(c, err)
@@ -159,12 +159,12 @@ func taskPatch(c echo.Context) (workspace.TaskPatch, error) {
 // moveTask puts a task into another column of the board.
 func (h *Pages) moveTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
 	status := workspace.Status(c.FormValue("status"))
-	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
+	task, err := h.work(c).PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
 	if err != nil {
 		return err
 	}
@@ -173,15 +173,15 @@ func (h *Pages) moveTask(c echo.Context) error {
 
 func (h *Pages) deleteTask(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return err
 	}
-	if err = h.cfg.Workspace.DeleteTask(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteTask(ctx, scope, id); err != nil {
 		return err
 	}
 	return see(c, "/projects/"+task.ProjectID.String(), "“%s” was deleted.", task.Title)

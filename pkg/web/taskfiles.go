@@ -19,7 +19,7 @@ const multipartRoom = 64 << 10
 // uploadFile stores the file of a form as it comes, without keeping it anywhere before.
 func (h *Pages) uploadFile(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (h *Pages) uploadFile(c echo.Context) error {
 	req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, h.cfg.Workspace.MaxUploadBytes()+multipartRoom)
 	part, err := filePart(req)
 	if err == nil {
-		_, err = h.cfg.Workspace.CreateAttachment(ctx, scope, id, part.FileName(), part)
+		_, err = h.work(c).CreateAttachment(ctx, scope, id, part.FileName(), part)
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		err = invalid("The file was not stored.", "file", "Choose a file of at most "+byteSize(h.cfg.Workspace.MaxUploadBytes())+".")
@@ -62,11 +62,11 @@ func filePart(req *http.Request) (*multipart.Part, error) {
 
 func (h *Pages) file(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.OpenAttachment(ctx, scope, id)
+	file, err := h.work(c).OpenAttachment(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -75,11 +75,11 @@ func (h *Pages) file(c echo.Context) error {
 
 func (h *Pages) thumbnail(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.OpenThumbnail(ctx, scope, id)
+	file, err := h.work(c).OpenThumbnail(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -101,15 +101,15 @@ func serveFile(c echo.Context, file workspace.AttachmentFile, disposition string
 
 func (h *Pages) deleteFile(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.GetAttachment(ctx, scope, id)
+	file, err := h.work(c).GetAttachment(ctx, scope, id)
 	if err != nil {
 		return err
 	}
-	if err = h.cfg.Workspace.DeleteAttachment(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteAttachment(ctx, scope, id); err != nil {
 		return err
 	}
 	return back(c, "/tasks/"+file.TaskID.String()+"#files", "The file was deleted.")

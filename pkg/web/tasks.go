@@ -28,11 +28,11 @@ func (h *Pages) tasks(c echo.Context) error { return h.showTasks(c, nil) }
 
 func (h *Pages) projectTasks(c echo.Context) error {
 	ctx, scope := at(c)
-	id, err := idOf(c)
+	id, err := workID(c)
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (h *Pages) showTasks(c echo.Context, project *workspace.Project) error {
 	}
 	list := taskList{Project: project, Query: c.QueryParam("q"), Action: c.Request().URL.Path}
 	filter := list.filter(c, who)
-	found, err := h.cfg.Workspace.ListTasks(ctx, scope, filter, workspace.PageRequest{Limit: 50, Cursor: c.QueryParam("cursor")})
+	found, err := h.work(c).ListTasks(ctx, scope, filter, workspace.PageRequest{Limit: 50, Cursor: c.QueryParam("cursor")})
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (h *Pages) nameProjects(c echo.Context, list []taskCard) error {
 	for i := range list {
 		id := list[i].ProjectID
 		if _, known := names[id]; !known {
-			project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+			project, err := h.work(c).GetProject(ctx, scope, id)
 			if err != nil {
 				return err
 			}

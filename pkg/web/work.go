@@ -11,6 +11,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -50,8 +51,14 @@ func at(c echo.Context) (context.Context, tenantschema.Scope) {
 	return ctx, httpapi.ScopeOf(ctx)
 }
 
-// idOf gives the id in the path. What is none names nothing: the page is not there.
-func idOf(c echo.Context) (uuid.UUID, error) {
+// work gives the product as who is signed in.
+func (h *Pages) work(c echo.Context) *workspace.Service {
+	p := caller(c)
+	return h.cfg.Workspace.As(workspace.Actor{UserID: p.UserID, Name: p.Name, Moderates: p.May(identity.ActionManageMembers)})
+}
+
+// workID gives the id in the path. What is none names nothing: the page is not there.
+func workID(c echo.Context) (uuid.UUID, error) {
 	id, err := uuid.Parse(c.Param("id"))
 	if err != nil || id.String() != c.Param("id") {
 		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is nothing here.")

@@ -48,7 +48,7 @@ type AttachmentFile struct {
 
 // CreateAttachment stores a file of a task as it comes, at most [Service.MaxUploadBytes] of it, and enqueues the job that makes the thumbnail of
 // a picture: all of it or nothing. The error is apperr.NotFound if there is no such task, apperr.Invalid if the name or the size is not
-// accepted; one of content is wrapped.
+// accepted, and apperr.Conflict if the tenant's plan has no room for it; one of content is wrapped.
 //
 // The row is written when the file is whole. So a crash leaves at most a file without a row, which [Service.SweepFiles] removes.
 func (s *Service) CreateAttachment(
@@ -62,6 +62,9 @@ func (s *Service) CreateAttachment(
 	if _, err := s.GetTask(ctx, scope, taskID); err != nil { // Before the upload, which takes its time and holds no connection.
 		return Attachment{}, err
 	}
+	if err := s.checkStorage(ctx, scope, scope.Tenant().ID, 1); err != nil {
+		return Attachment{}, failed("create attachment", err)
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Attachment{}, failed("create attachment", err)
@@ -73,6 +76,9 @@ func (s *Service) CreateAttachment(
 	}
 	told := false
 	err = scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		if err := s.reserveStorage(ctx, tx, a.SizeBytes); err != nil {
+			return err
+		}
 		if err := insertAttachment(ctx, tx, a, sum, s.actor); err != nil {
 			return err
 		}
