@@ -73,6 +73,7 @@ func TestDefaults(t *testing.T) {
 			AcquireTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxRelations: 600, MaxStatements: 768},
 		Jobs:     config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
 		Webhooks: config.Webhooks{DisableAfter: 5 * 24 * time.Hour, Keep: 30 * 24 * time.Hour},
+		Limits:   config.Limits{AddressPerSecond: 20, AddressBurst: 200, FailuresPerMinute: 60},
 		Tenants:  config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 1000, RoleBlock: 20, LockTimeout: 5 * time.Second},
 		Log:      config.Log{Level: "info", Format: "auto"},
 	}, cfg)
@@ -133,7 +134,8 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.max_per_tenant": "14", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
 		"webhooks.allow_http": "true", "webhooks.allow_private": "true", "webhooks.disable_after": "48h", "webhooks.keep": "240h",
-		"jobs.ui_password":        "********",
+		"jobs.ui_password":          "********",
+		"limits.address_per_second": "5", "limits.address_burst": "6", "limits.failures_per_minute": "7",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
