@@ -96,7 +96,7 @@ func (c *cli) asOwner(use, short, long string, run func(ctx context.Context, cfg
 			if err != nil {
 				return err
 			}
-			o, err := openOwner(cmd.Context(), cfg, logins)
+			o, err := c.openOwner(cmd.Context(), cfg, logins)
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,7 @@ func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

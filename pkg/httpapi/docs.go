@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	pathAPI     = "/api/v1/"
 	pathDocs    = "/api/docs"
 	pathOpenAPI = "/api/openapi.json"
 )
@@ -69,7 +70,8 @@ func newDocs(api huma.API) (*docs, error) {
 	return d, nil
 }
 
-func (d *docs) redirect(c echo.Context) error { return c.Redirect(http.StatusFound, pathDocs) }
+// toDocs leads to the page.
+func toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, pathDocs) }
 
 func (d *docs) openAPI(c echo.Context) error { return c.Blob(http.StatusOK, mimeJSON, d.document) }
 

@@ -28,6 +28,7 @@ const (
 func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		outer := c.Request()
+		requestFrom(outer.Context()).unbounded = outer.Context()
 		ctx, cancel := context.WithTimeout(outer.Context(), h.cfg.RequestTimeout)
 		defer cancel()
 		// Outside of here a context that we have cancelled would look like a client that is gone.
@@ -59,7 +60,7 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	var err error
 	switch op := ctx.Operation(); {
 	case takes(op, mimeFile):
-		err = streamFile(c, h.cfg.Workspace.MaxUploadBytes())
+		err = streamFile(c, h.maxUpload())
 	case takes(op, mimeCSV):
 		err = bufferCSV(c, h.cfg.MaxImportBytes)
 	default:
@@ -70,6 +71,14 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(ctx)
+}
+
+// maxUpload bounds files that are streamed.
+func (h *handler) maxUpload() int64 {
+	if h.cfg.Workspace == nil {
+		return h.cfg.MaxBodyBytes
+	}
+	return h.cfg.Workspace.MaxUploadBytes()
 }
 
 func takes(op *huma.Operation, kind string) bool {
@@ -145,9 +154,19 @@ func buffer(c echo.Context, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(err, most)
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.Body = &whole{bytes.NewReader(body), body}
 	return body, nil
 }
+
+// whole is a body that has been read.
+type whole struct {
+	*bytes.Reader
+
+	text []byte
+}
+
+// Close satisfies io.ReadCloser.
+func (*whole) Close() error { return nil }
 
 // unreadable says why a body of which at most some bytes are taken could not be read.
 func unreadable(err error, most int64) *Problem {

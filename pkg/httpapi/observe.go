@@ -32,6 +32,16 @@ type request struct {
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
 	streams bool
+	tls     bool
+	address string
+	// unbounded is the context before the time limit.
+	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
+	served    func() bool
+	errorPage func(echo.Context, *Problem) error
+	// inner says that the edge asks itself, on behalf of a caller who was let in.
+	inner bool
+	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
+	unchangedSince *time.Time
 	// turn is its place among the tenant's requests.
 	turn turn
 	// quiet says that its log line is one too many.
@@ -56,10 +66,10 @@ type panicked struct {
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 // identify gives the request its id, and the answer the headers that all answers have.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
+func (h *handler) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req := c.Request()
-		r := &request{id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL}
+		r := &request{id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL, tls: c.Scheme() == "https", address: c.RealIP(), errorPage: h.errorPage}
 		if !isRequestID(r.id) { // What came from a stranger is gone already: see forwarded.
 			r.id = uuid.NewString()
 		}

@@ -21,10 +21,12 @@ package identity
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime"
 	"time"
 
 	"github.com/rowhousehq/rowhouse/pkg/cache"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // Config is what a [Service] needs. Its zero value is good.
@@ -42,6 +44,17 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Secrets encrypts the secrets of second factors and of providers' clients. Both fail without it.
+	Secrets Secrets
+	// HTTP reaches providers of sign-in, whose addresses customers choose: it must refuse what leads inside. Needed for providers.
+	HTTP *http.Client
+	// AllowHTTPIssuers accepts providers without TLS: for tests and development.
+	AllowHTTPIssuers bool
+	// Jobs and Mailer are needed for mails: invitations, links, notices. Without them, what mails a link fails, and nobody is told of changes.
+	Jobs   Jobs
+	Mailer Mailer
+	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
+	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
 	// Cache, if set, keeps API keys in memory. A key that is revoked is worthless at once in this process, and within a second in others.
 	Cache *cache.Hub
 	// Quota, if set, bounds how many people a tenant has.
@@ -68,6 +81,9 @@ func New(cfg Config) (*Service, error) {
 	or(&cfg.MaxHashes, runtime.GOMAXPROCS(0))
 	if cfg.SessionIdle < cfg.TouchInterval {
 		return nil, errors.New("identity: Config.SessionIdle must not be shorter than TouchInterval")
+	}
+	if cfg.HTTP != nil && cfg.HTTP.Transport == nil {
+		return nil, errors.New("identity: Config.HTTP needs a Transport of its own")
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

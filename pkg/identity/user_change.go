@@ -81,8 +81,16 @@ func (s *Service) changeUser(ctx context.Context, tx *tenantschema.Tx, p Princip
     disabled_at = CASE WHEN $4 THEN coalesce(u.disabled_at, $5) END, updated_at = $5
 WHERE u.id = $1 RETURNING ` + userColumns
 	after, err := queryUser(ctx, tx, sql, id, patch.DisplayName, role, disabled, now)
-	if err != nil || !disabled {
+	if err != nil {
 		return after, err
+	}
+	if role == RoleOwner && before.Role != RoleOwner { // Who manages a provider must not come in as one.
+		if _, err = tx.Exec(ctx, `DELETE FROM oidc_identities WHERE user_id = $1`, id); err != nil {
+			return after, err
+		}
+	}
+	if !disabled {
+		return after, nil
 	}
 	return after, s.shutOut(ctx, tx, id, uuid.Nil)
 }

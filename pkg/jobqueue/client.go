@@ -32,7 +32,9 @@ const hardStop = 10 * time.Second
 
 // Tenants looks tenants up. It must not answer from a cache: a job may have waited for days.
 type Tenants interface {
-	// FetchMany gives those that there are, in any order.
+	// ByID gives a tenant as this process knows it, which may be as it was a moment ago.
+	ByID(id string) (tenancy.Tenant, bool)
+	// FetchMany gives those that there are, in any order, as they are now.
 	FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error)
 }
 
@@ -60,6 +62,8 @@ type Config struct {
 	Log *zap.Logger
 	// Metrics, if set, is told of every job.
 	Metrics Observer
+	// Worked, if set, is told of each tenant for which a job was done, after it was. It must not wait.
+	Worked func(tenantschema.Tenant)
 	// ScheduleMetrics, if set, is told what schedules do.
 	ScheduleMetrics ScheduleObserver
 

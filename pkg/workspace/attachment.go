@@ -79,13 +79,16 @@ func (s *Service) CreateAttachment(
 		if err := s.reserveStorage(ctx, tx, a.SizeBytes); err != nil {
 			return err
 		}
-		if err := insertAttachment(ctx, tx, a, sum); err != nil {
+		if err := insertAttachment(ctx, tx, a, sum, s.actor); err != nil {
 			return err
 		}
 		if pictured(a.ContentType) {
 			if _, err := s.jobs.Enqueue(ctx, tx, ThumbnailDue{AttachmentID: id}, job.Opts{}); err != nil {
 				return err
 			}
+		}
+		if err := note(ctx, tx, uuid.Nil, taskID); err != nil {
+			return err
 		}
 		told = true
 		return nil
@@ -172,7 +175,14 @@ func (s *Service) OpenAttachment(ctx context.Context, scope tenantschema.Scope, 
 
 // DeleteAttachment deletes an attachment for ever. The error is apperr.NotFound if there is none with that id.
 func (s *Service) DeleteAttachment(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
-	if _, err := queryAttachment(ctx, scope, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id); err != nil {
+	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		a, err := queryAttachment(ctx, tx, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id)
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, uuid.Nil, a.TaskID)
+	})
+	if err != nil {
 		return failedOn("delete attachment", "attachment", id, err)
 	}
 	for _, key := range []string{attachmentKey(id), thumbnailKey(id)} {
@@ -190,10 +200,11 @@ func (c *checker) fileName(path, text string) string {
 }
 
 // insertAttachment finds no row if there is no such task.
-func insertAttachment(ctx context.Context, tx *tenantschema.Tx, a Attachment, sum []byte) error {
-	const sql = `INSERT INTO attachments (id, task_id, file_name, content_type, size_bytes, sha256, storage_key, created_at)
-SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM tasks AS t WHERE t.id = $2 RETURNING ` + attachmentColumns
-	_, err := queryAttachment(ctx, tx, sql, a.ID, a.TaskID, a.FileName, a.ContentType, a.SizeBytes, sum, attachmentKey(a.ID), a.CreatedAt)
+func insertAttachment(ctx context.Context, tx *tenantschema.Tx, a Attachment, sum []byte, by Actor) error {
+	const sql = `INSERT INTO attachments (id, task_id, file_name, content_type, size_bytes, sha256, storage_key, created_at, uploaded_by)
+SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 FROM tasks AS t WHERE t.id = $2 RETURNING ` + attachmentColumns
+	_, err := queryAttachment(ctx, tx, sql, a.ID, a.TaskID, a.FileName, a.ContentType, a.SizeBytes, sum, attachmentKey(a.ID), a.CreatedAt,
+		by.user())
 	return err
 }
 
