@@ -15,7 +15,7 @@ import (
 )
 
 // process gives a service as another process has it: with a cache of its own.
-func process(t *testing.T, d *pgtest.DB, c *clock, lookups func(cache, outcome string)) *identity.Service {
+func process(t *testing.T, d *pgtest.DB, c *clock, lookups func(name, outcome string)) *identity.Service {
 	t.Helper()
 	listen, err := d.Logins.As(d.Logins.Control())
 	require.NoError(t, err)
