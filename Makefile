@@ -102,6 +102,10 @@ fleet-drill: ## A fleet of TENANTS=2000 is migrated while it is served, killed h
 isolation-doc: ## docs/isolation.md, written anew from the table of attacks
 	$(WITH_POSTGRES) go test ./tenantschema -run TestAttackMatrix_Page -update
 
+.PHONY: browser-test
+browser-test: ## Chromium works with the pages of a real `rowhouse up`; pictures of them are left in bin/screenshots
+	.ci/browser
+
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME=20s each
 	$(WITH_POSTGRES) .ci/fuzz $(FUZZTIME)

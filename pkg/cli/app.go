@@ -19,6 +19,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
@@ -126,8 +127,10 @@ type platform struct {
 	engine  *tenantschema.DB
 	catalog *tenancy.Catalog
 	house   *rowhouse.House
-	mailbox *mail.Files // shown on the admin address: only in `up`
-	works   bool        // whether it works jobs, or only enqueues them
+	live    *live.Hub    // nil if the product wants none
+	base    http.Handler // of the base domain
+	mailbox *mail.Files  // shown on the admin address: only in `up`
+	works   bool         // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.
@@ -178,7 +181,10 @@ func (c *cli) openPlatform(
 	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
-	if err = p.openHouse(c.product); err != nil {
+	if err = p.openHouse(ctx, c.product, controlConfig); err != nil {
+		return nil, err
+	}
+	if err = p.openBase(logins, c.product.Title); err != nil {
 		return nil, err
 	}
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
@@ -224,6 +230,9 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 
 // close releases what is open, in the reverse order of opening.
 func (p *platform) close() {
+	if p.live != nil {
+		p.live.Close()
+	}
 	if p.catalog != nil {
 		p.catalog.Close()
 	}
@@ -266,7 +275,7 @@ func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) http
 
 // publicServer answers the tenants' hosts.
 func (p *platform) publicServer() (*httpapi.Server, error) {
-	handler, err := p.house.Handler()
+	handler, err := p.house.Handler(p.base)
 	if err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (v tenantView) fields() [][]string {
 
 func (c *cli) tenantCommand() *cobra.Command {
 	return c.group("tenant", "Create, show, change, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
-		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetTimeZone(),
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetPlan(), c.tenantSetTimeZone(),
 		c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
 }
 

@@ -79,7 +79,7 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = p.catalog.Refresh(ctx); err != nil { // What was just made need not wait for its notification.
 		return err
 	}
-	provisioner, err := c.startProvisioner(ctx, cfg, logins, log, p.metrics)
+	provisioner, err := c.startProvisioner(ctx, cfg, logins, log, p.metrics, p.engine)
 	if err != nil {
 		return err
 	}
@@ -171,11 +171,14 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	b.WriteString("\n" + c.product.Title + " is up. Ctrl-C stops it; its data stays in " + stays + ".\n\n")
 	for _, d := range demos {
 		host := d.tenant.Slug + "." + cfg.Server.BaseDomain + ":" + portOf
-		fmt.Fprintf(&b, "  %s\n    open http://%s/\n    curl -H 'Host: %s' -H 'Authorization: Bearer %s' http://%s%s\n\n",
-			d.tenant.Name, host, host, d.token, reach, cmp.Or(c.product.Try, "/api/openapi.json"))
+		fmt.Fprintf(&b, "  %s\n    open http://%s/%s\n    curl -H 'Host: %s' -H 'Authorization: Bearer %s' http://%s%s\n\n",
+			d.tenant.Name, host, d.signIn(), host, d.token, reach, cmp.Or(c.product.Try, "/api/openapi.json"))
 	}
 	if len(demos) == 0 {
 		fmt.Fprintf(&b, "  make a tenant: %s tenant create SLUG%s\n\n", c.product.Name, sameDatabase(cfg))
+	}
+	if cfg.Signup.Enabled {
+		fmt.Fprintf(&b, "  sign up for one: http://%s:%s/sign-up\n\n", cfg.Server.BaseDomain, portOf)
 	}
 	if cfg.Mail.Dir != "" {
 		fmt.Fprintf(&b, "  mails that were sent: http://%s/mailbox\n", admin)
@@ -185,6 +188,14 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if file, ok := c.out.(*os.File); ok {
 		_ = file.Sync() // Some outputs cannot.
 	}
+}
+
+// signIn says as whom to sign in.
+func (d demo) signIn() string {
+	if d.password == "" {
+		return ""
+	}
+	return " and sign in as " + d.email + " with " + d.password
 }
 
 // sameDatabase is what another command's line needs beside its own words to find the database of this `up`.

@@ -32,8 +32,10 @@ type Config struct {
 	Files        Files
 	Webhooks     Webhooks
 	Identity     Identity
+	Limits       Limits
 	Tenants      Tenants
 	Provisioning Provisioning
+	Signup       Signup
 	Isolation    Isolation
 	Log          Log
 }
@@ -57,6 +59,13 @@ type Server struct {
 	MaxUploadBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
+}
+
+// Limits is the section "limits": what those may take who have not said who they are.
+type Limits struct {
+	AddressPerSecond  int
+	AddressBurst      int
+	FailuresPerMinute int
 }
 
 // Database is the section "database": PostgreSQL, and what this process may take of it.
@@ -135,6 +144,13 @@ type Tenants struct {
 // Provisioning is the section "provisioning": the tenants that are made ahead.
 type Provisioning struct {
 	Warm int
+}
+
+// Signup is the section "signup": people who make a tenant of their own.
+type Signup struct {
+	Enabled bool
+	// PerAddress and PerHour are the most in an hour.
+	PerAddress, PerHour int
 }
 
 // Isolation is the section "isolation".

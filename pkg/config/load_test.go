@@ -75,6 +75,7 @@ func TestDefaults(t *testing.T) {
 		Webhooks: config.Webhooks{DisableAfter: 5 * 24 * time.Hour, Keep: 30 * 24 * time.Hour},
 		Identity: config.Identity{SessionIdle: 24 * time.Hour, SessionLifetime: 720 * time.Hour, PasswordMemory: 19 * config.MiB},
 		Tenants:  config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 1000, RoleBlock: 20, LockTimeout: 5 * time.Second},
+		Signup:   config.Signup{Enabled: true, PerAddress: 5, PerHour: 200},
 		Log:      config.Log{Level: "info", Format: "auto"},
 	}, cfg)
 	for key, source := range sources {
@@ -140,6 +141,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
+		"signup.enabled": "false", "signup.per_address": "7", "signup.per_hour": "70",
 		"mail.from": `"Acme" <no-reply@example.com>`, "mail.smtp_url": "smtp://house:********@smtp.example:2525?tls=opportunistic",
 		"files.dir": "/srv/files",
 		"mail.dir":  "", // Excludes mail.smtp_url, and has a test of its own.

@@ -18,6 +18,39 @@ type Edge struct {
 	Echo *echo.Echo
 	// API takes operations, by [Operate]. Only callers with good credentials reach them.
 	API huma.API
+	// ErrorPage, if it is set, shows a problem to a browser: to who accepts text/html, everywhere but below /api. If it gives an error, the
+	// problem is shown as it is to programs.
+	ErrorPage func(echo.Context, *Problem) error
+}
+
+// SetCaller says who calls, after a page has found out by means of its own. What is logged of the request names them.
+func SetCaller(ctx context.Context, p identity.Principal) { requestFrom(ctx).caller = p }
+
+// RequestID gives the id of the request, which whoever asks for help quotes.
+func RequestID(ctx context.Context) string { return requestFrom(ctx).id }
+
+// OverTLS reports whether the client speaks https, to us or to a proxy that is trusted.
+func OverTLS(ctx context.Context) bool { return requestFrom(ctx).tls }
+
+// ClientAddress gives the client's address as far as it is known: that of the peer, or what trusted proxies say.
+func ClientAddress(ctx context.Context) string { return requestFrom(ctx).address }
+
+// StillServed reports whether the tenant of the request may be served now, for an answer that takes long.
+func StillServed(ctx context.Context) bool {
+	r := requestFrom(ctx)
+	if r.served == nil {
+		return true
+	}
+	return r.served()
+}
+
+// Unbounded gives the context of the request without the time limit that all others have: it ends when the client goes. What is answered under
+// it must end by itself when [Draining] says so.
+func Unbounded(ctx context.Context) context.Context {
+	if r := requestFrom(ctx); r.unbounded != nil {
+		return r.unbounded
+	}
+	return ctx
 }
 
 // TenantOf gives the tenant whose host was called.
@@ -59,3 +92,6 @@ func complete(api huma.API, op huma.Operation) huma.Operation {
 	op.RejectUnknownQueryParameters = op.RejectUnknownQueryParameters || common.RejectUnknownQueryParameters
 	return op
 }
+
+// Note keeps the error behind an answer that does not tell it, for the request's log line.
+func Note(ctx context.Context, err error) { requestFrom(ctx).cause = err }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -35,6 +36,13 @@ type Config struct {
 	Base http.Handler
 	// Product, if set, adds addresses to the tenants' hosts. It is called once, after those of the API are there.
 	Product func(*Edge) error
+	// Changed, if set, is told of each tenant in which a request may have changed something, after it was answered. It must not wait.
+	Changed func(tenantschema.Tenant)
+	// Plans, if set, says what the tenants may take. Without it nothing is limited.
+	Plans Plans
+	// Strangers is the rate of requests without credentials from one address, over all hosts; Failures that of requests from one that are answered
+	// with 401, after which its credentials are not looked at for a while. Default: no limit.
+	Strangers, Failures throttle.Rate
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
@@ -55,6 +63,10 @@ type Config struct {
 type handler struct {
 	cfg Config
 	log *zap.Logger
+	// errorPage is the product's, if it has pages.
+	errorPage func(echo.Context, *Problem) error
+
+	throttles *throttles
 }
 
 // New makes the handler of all public hosts.
@@ -64,14 +76,18 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
-	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
+	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel)), throttles: newThrottles()}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, identify, h.observe, h.hostGate, h.stateGate, h.limit)
+	e.Pre(h.forwarded, h.identify, h.observe, h.hostGate, h.stateGate)
+	if cfg.Changed != nil {
+		e.Pre(h.changed)
+	}
+	e.Pre(h.throttle, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)

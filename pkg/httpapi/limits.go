@@ -28,6 +28,7 @@ const (
 func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		outer := c.Request()
+		requestFrom(outer.Context()).unbounded = outer.Context()
 		ctx, cancel := context.WithTimeout(outer.Context(), h.cfg.RequestTimeout)
 		defer cancel()
 		// Outside of here a context that we have cancelled would look like a client that is gone.
@@ -118,6 +119,9 @@ func streamFile(c echo.Context, most int64) error {
 	}
 	if req.ContentLength > most {
 		return tooLarge(most)
+	}
+	if err := Lasting(req.Context()); err != nil { // Its sender is in no hurry, and takes no turn of the others meanwhile.
+		return err
 	}
 	requestFrom(req.Context()).streams = true
 	req.Body = upload{http.MaxBytesReader(c.Response().Writer, req.Body, most), most}

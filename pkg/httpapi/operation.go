@@ -115,6 +115,8 @@ func exampleDetail(status int) string {
 		return notJSONDetail
 	case http.StatusUnprocessableEntity:
 		return invalidDetail
+	case http.StatusTooManyRequests:
+		return tooManyDetail
 	case http.StatusServiceUnavailable:
 		return busyDetail
 	}
@@ -139,7 +141,8 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Responses: map[string]*huma.Response{},
 	}
-	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+		http.StatusServiceUnavailable}
 	switch method {
 	case http.MethodPost:
 		op.DefaultStatus = http.StatusCreated

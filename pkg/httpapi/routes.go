@@ -19,8 +19,12 @@ func (h *handler) routes(e *echo.Echo) error {
 	e.GET(pathDocs+"/", toDocs)
 	if h.cfg.Product == nil {
 		e.GET("/", toDocs)
-	} else if err := h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
-		return err
+	} else {
+		edge := &Edge{Echo: e, API: api}
+		if err := h.cfg.Product(edge); err != nil {
+			return err
+		}
+		h.errorPage = edge.ErrorPage
 	}
 	docs, err := newDocs(api) // Now that all operations are known.
 	if err != nil {

@@ -54,6 +54,8 @@ type Config struct {
 	Mailer Mailer
 	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
 	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
+	// Quota, if set, bounds how many people a tenant has.
+	Quota Quota
 }
 
 // Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.

@@ -71,6 +71,11 @@ func (s *Service) changeUser(ctx context.Context, tx *tenantschema.Tx, p Princip
 	if (role != RoleOwner || disabled) && last(owners, id) {
 		return User{}, errLastOwner()
 	}
+	if before.DisabledAt != nil && !disabled {
+		if err = s.roomFor(ctx, tx, 1); err != nil {
+			return User{}, err
+		}
+	}
 	now := s.now()
 	const sql = `UPDATE users AS u SET display_name = coalesce($2, u.display_name), role = $3,
     disabled_at = CASE WHEN $4 THEN coalesce(u.disabled_at, $5) END, updated_at = $5

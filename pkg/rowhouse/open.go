@@ -13,8 +13,10 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -28,13 +30,25 @@ type Config struct {
 	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
 	Jobs jobqueue.Config
 	// Works says that the process works jobs.
-	Works   bool
+	Works bool
+	// Plans says what the tenants may take, and how much they may have. It may be left out: then nothing is limited.
+	Plans Plans
+	// Live is what the product is given as Platform.Live, and Changed is told of each tenant in which a request may have changed something. Both
+	// may be left out.
+	Live    func(read live.Read) (*live.Hub, error)
+	Changed func(tenantschema.Tenant)
 	Log     *zap.Logger
 	Metrics *telemetry.Metrics
 	// Transport takes the mails. Default that of Config.
 	Transport mail.Transport
 	// Version is the program's. Default "dev".
 	Version string
+}
+
+// Plans says what each tenant may take. tenancy.Catalog is one.
+type Plans interface {
+	httpapi.Plans
+	Quota
 }
 
 // House is a product on its platform, in one process.
@@ -64,6 +78,9 @@ func Open(product Product, cfg Config) (*House, error) {
 		return nil, fmt.Errorf("open %s: %w", product.Name, err)
 	}
 	jobs := cfg.Jobs
+	if cfg.Plans != nil {
+		jobs.Quota = cfg.Plans
+	}
 	if cfg.Works {
 		jobs.Workers = jobqueue.NewWorkers()
 		if err = h.handle(jobs.Workers); err != nil {
@@ -81,7 +98,10 @@ func Open(product Product, cfg Config) (*House, error) {
 func (h *House) openServices(jobs Jobs) (err error) {
 	cfg := h.cfg.Config
 	h.Platform = Platform{
-		Jobs: jobs, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+	}
+	if h.cfg.Plans != nil {
+		h.Platform.Quota = h.cfg.Plans
 	}
 	if h.Files, err = filestore.Open(cfg.FilesDir()); err != nil {
 		return err
@@ -118,14 +138,19 @@ func (h *House) handle(workers *jobqueue.Workers) error {
 	return jobqueue.HandleBackfills(workers, h.Backfills...)
 }
 
-// Handler answers the public hosts.
-func (h *House) Handler() (http.Handler, error) {
-	s := h.cfg.Config.Server
+// Handler answers the public hosts. base, if it is not nil, answers the base domain itself.
+func (h *House) Handler(base http.Handler) (http.Handler, error) {
+	s, limits := h.cfg.Config.Server, h.cfg.Config.Limits
 	cfg := httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
 		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
 		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
-		Title: h.product.Title,
+		Strangers: throttle.Rate{PerSecond: float64(limits.AddressPerSecond), Burst: limits.AddressBurst},
+		Failures:  throttle.Rate{PerSecond: float64(limits.FailuresPerMinute) / 60, Burst: limits.FailuresPerMinute},
+		Title:     h.product.Title, Changed: h.cfg.Changed, Base: base,
+	}
+	if h.cfg.Plans != nil {
+		cfg.Plans = h.cfg.Plans
 	}
 	if h.Edge != nil {
 		h.Edge(&cfg)

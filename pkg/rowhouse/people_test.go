@@ -3,7 +3,6 @@ package rowhouse_test
 import (
 	"regexp"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -12,20 +11,9 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest/rowhousetest"
-	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m, func() error { return goleak.Find() }) }
-
-// product is one that does nothing.
-func product() rowhouse.Product {
-	const file = "-- +goose Up\nCREATE TABLE things (id uuid NOT NULL, CONSTRAINT things_pkey PRIMARY KEY (id));\n-- +goose Down\nDROP TABLE things;\n"
-	return rowhouse.Product{
-		Name: "things", Migrations: fstest.MapFS{"10001_things.sql": {Data: []byte(file)}}, Versions: tenantschema.Versions{Min: 10001},
-		Open: func(*rowhouse.Platform) (rowhouse.Parts, error) { return rowhouse.Parts{}, nil },
-	}
-}
 
 // Somebody is invited: the queue holds no word of it, the mail leads to the tenant, and who follows it is in.
 func TestPeopleAreMailed(t *testing.T) {

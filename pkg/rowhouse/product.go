@@ -27,6 +27,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
@@ -65,10 +66,24 @@ type Platform struct {
 	Identity *identity.Service
 	// Files holds each tenant's files.
 	Files *filestore.Store
+	// Quota says how much a tenant may have; nil for no limits.
+	Quota Quota
+	// BaseDomain is the name below which tenants have their subdomains.
+	BaseDomain string
 	// MaxUploadBytes is what the configuration allows a file to have.
 	MaxUploadBytes int64
-	Log            *zap.Logger
-	Metrics        *telemetry.Metrics
+	// Live makes what tells the product's pages of changes that read finds; it is closed with the process. It is called once at most, and nil in
+	// a process that tells nobody.
+	Live    func(read live.Read) (*live.Hub, error)
+	Log     *zap.Logger
+	Metrics *telemetry.Metrics
+}
+
+// Quota says how much a tenant may have, by the id of the tenant: 0 is no limit, and plan is what the limit's plan is called.
+type Quota interface {
+	MaxUsers(tenantID string) (most int64, plan string)
+	MaxStorage(tenantID string) (most int64, plan string)
+	MaxJobs(tenantID string) (most int64, plan string)
 }
 
 // Jobs enqueues jobs. What opts leave open is what the args ask for, see [job.Args].
@@ -92,7 +107,7 @@ type Parts struct {
 	Demo func(ctx context.Context, s tenantschema.Scope, slug string) error
 }
 
-var productName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`) //nolint:gochecknoglobals // A constant, but for Go.
+var productName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)
 
 // Valid gives p with its defaults, and says what is missing.
 func (p Product) Valid() (Product, error) {

@@ -86,7 +86,7 @@ func (s *Service) CreateProject(ctx context.Context, scope tenantschema.Scope, i
 	}
 	const sql = `INSERT INTO projects (id, name, description, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
 RETURNING ` + projectColumns
-	project, err := queryProject(ctx, scope, sql, id, in.Name, in.Description, s.now())
+	project, err := queryProject(ctx, scope, noted(sql, "$1", projectNote, projectColumns), id, in.Name, in.Description, s.now())
 	if err != nil {
 		return Project{}, failed("create project", err)
 	}
@@ -127,7 +127,12 @@ func (s *Service) PatchProject(ctx context.Context, scope tenantschema.Scope, id
     archived_at = CASE WHEN $4::boolean IS NULL THEN archived_at WHEN $4 THEN coalesce(archived_at, $5) END,
     updated_at = $5
 WHERE id = $1 RETURNING ` + projectColumns
-	project, err := queryProject(ctx, scope, sql, id, patch.Name, patch.Description, patch.Archived, s.now())
+	change, err := uuid.NewV7()
+	if err != nil {
+		return Project{}, failed("patch project", err)
+	}
+	project, err := queryProject(ctx, scope, noted(sql, "$6", projectNote, projectColumns), id, patch.Name, patch.Description, patch.Archived, s.now(),
+		change)
 	if err != nil {
 		return Project{}, failedOn("patch project", "project", id, err)
 	}
@@ -137,12 +142,12 @@ WHERE id = $1 RETURNING ` + projectColumns
 // DeleteProject deletes a project for ever, with its tasks and all that hangs on them. The feed keeps what it knows. The error is
 // apperr.NotFound if there is none with that id.
 func (s *Service) DeleteProject(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
-	const sql = `DELETE FROM projects WHERE id = $1`
-	tag, err := scope.Exec(ctx, sql, id)
-	if err == nil && tag.RowsAffected() == 0 {
-		err = pgx.ErrNoRows
-	}
+	change, err := uuid.NewV7()
 	if err != nil {
+		return failed("delete project", err)
+	}
+	const sql = `DELETE FROM projects WHERE id = $1 RETURNING ` + projectColumns
+	if _, err = queryProject(ctx, scope, noted(sql, "$2", projectNote, projectColumns), id, change); err != nil {
 		return failedOn("delete project", "project", id, err)
 	}
 	return nil

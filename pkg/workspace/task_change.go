@@ -96,8 +96,12 @@ func (s *Service) PatchTask(ctx context.Context, scope tenantschema.Scope, id uu
 // apperr.NotFound if there is none with that id.
 func (s *Service) DeleteTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
 	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		change, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
 		const sql = `DELETE FROM tasks WHERE id = $1 RETURNING ` + taskColumns
-		task, err := queryTask(ctx, tx, sql, id)
+		task, err := queryTask(ctx, tx, noted(sql, "$2", taskNote, taskColumns), id, change)
 		if err != nil {
 			return err
 		}
@@ -163,8 +167,8 @@ func insertTask(ctx context.Context, db tenantschema.DBTX, t Task) (Task, error)
 	const sql = `INSERT INTO tasks (id, project_id, title, description, status, priority, assignee_id, due_on,
     created_at, updated_at, completed_at, position)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint) RETURNING ` + taskColumns
-	return queryTask(ctx, db, sql, t.ID, t.ProjectID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID, t.DueOn,
-		t.CreatedAt, t.UpdatedAt, t.CompletedAt, t.CreatedAt.UnixMilli())
+	return queryTask(ctx, db, noted(sql, "$1", taskNote, taskColumns), t.ID, t.ProjectID, t.Title, t.Description, string(t.Status), t.Priority,
+		t.AssigneeID, t.DueOn, t.CreatedAt, t.UpdatedAt, t.CompletedAt, t.CreatedAt.UnixMilli())
 }
 
 // lockTask gives the task and keeps others from changing it until the transaction ends.
@@ -177,6 +181,10 @@ func updateTask(ctx context.Context, db tenantschema.DBTX, t Task) (Task, error)
 	const sql = `UPDATE tasks SET title = $2, description = $3, status = $4, priority = $5, assignee_id = $6, due_on = $7,
     updated_at = $8, completed_at = $9
 WHERE id = $1 RETURNING ` + taskColumns
-	return queryTask(ctx, db, sql, t.ID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID, t.DueOn,
-		t.UpdatedAt, t.CompletedAt)
+	change, err := uuid.NewV7()
+	if err != nil {
+		return Task{}, err
+	}
+	return queryTask(ctx, db, noted(sql, "$10", taskNote, taskColumns), t.ID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID,
+		t.DueOn, t.UpdatedAt, t.CompletedAt, change)
 }

@@ -80,7 +80,7 @@ func Open(tb testing.TB, product rowhouse.Product) *Street {
 		},
 	})
 	require.NoError(tb, err)
-	handler, err := s.House.Handler()
+	handler, err := s.House.Handler(nil)
 	require.NoError(tb, err)
 	server := httptest.NewServer(handler)
 	tb.Cleanup(server.Close)
