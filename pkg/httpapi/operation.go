@@ -36,7 +36,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 	api := humaecho.New(e, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription},
+			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription, License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}},
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
