@@ -3,6 +3,7 @@ package rowhouse_test
 import (
 	"regexp"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -11,6 +12,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest/rowhousetest"
+	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 )
 
 // things is a product that does nothing.
