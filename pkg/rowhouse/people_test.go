@@ -13,6 +13,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest/rowhousetest"
 	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // things is a product that does nothing.
