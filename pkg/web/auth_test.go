@@ -232,6 +232,25 @@ func TestWelcome(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, h.visitor("acme").get(path).status, "it works once")
 }
 
+// TestCookies: over https, cookies bear the prefix that keeps other hosts from setting them, and what is set without it is nothing.
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.person(h.acme, "ada", identity.RoleOwner)
+	v := h.visitor("acme")
+	v.header.Set("X-Forwarded-Proto", "https")
+	done := v.submit("/sign-in", url.Values{"email": {u.Email}, "password": {password}})
+	cookie := done.header.Get("Set-Cookie")
+	for _, want := range []string{"__Host-session=rs_", "; Path=/;", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
+		require.Contains(t, cookie, want)
+	}
+	require.NotContains(t, cookie, "Domain")
+	require.NotEmpty(t, done.header.Get("Strict-Transport-Security"))
+	require.True(t, v.signedIn())
+	v.cookies = map[string]string{"session": v.cookies["__Host-session"]}
+	require.False(t, v.signedIn())
+}
+
 // TestOfAnotherTenant: whatever opens a door at acme opens none at globex.
 func TestOfAnotherTenant(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ func TestSecondFactor(t *testing.T) {
 	require.Equal(t, http.StatusOK, setup.status)
 	require.Contains(t, setup.body, `src="data:image/png;base64,`)
 	require.Contains(t, setup.body, `autocomplete="one-time-code"`)
-	secret := regexp.MustCompile(`<code id="totp-secret">([A-Z2-7]+)</code>`).FindStringSubmatch(setup.body)
+	secret := regexp.MustCompile(`<code id="totp-secret" tabindex="0">([A-Z2-7]+)</code>`).FindStringSubmatch(setup.body)
 	require.Len(t, secret, 2)
 	wrong := v.submit("/settings/security/totp/confirm", url.Values{"code": {"000000"}})
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
@@ -247,7 +247,7 @@ func TestKeys(t *testing.T) {
 	made := v.submit("/settings/keys", url.Values{"name": {"ci"}, "scope": {"read"}, "expires": {"7"}})
 	require.Equal(t, http.StatusOK, made.status)
 	require.Contains(t, made.header.Get("Cache-Control"), "no-store")
-	token := regexp.MustCompile(`<code id="token">(rh_[\w-]+)</code>`).FindStringSubmatch(made.body)
+	token := regexp.MustCompile(`<code id="token" tabindex="0">(rh_[\w-]+)</code>`).FindStringSubmatch(made.body)
 	require.Len(t, token, 2)
 	require.NotContains(t, v.get("/settings/keys").body, token[1], "it is shown once")
 
