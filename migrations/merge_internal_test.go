@@ -26,7 +26,8 @@ func TestMerge(t *testing.T) {
 		err     string
 	}{
 		"the workspace shares the platform's numbers": {product: workspace, want: []string{
-			"00001_people.sql", "people", "00002_tasks.sql", "tasks", "00004_jobs.sql", "jobs", "00014_passkeys.sql", "passkeys", "00015_labels.sql", "labels",
+			"00001_people.sql", "people", "00002_tasks.sql", "tasks", "00004_jobs.sql", "jobs",
+			"00014_passkeys.sql", "passkeys", "00015_labels.sql", "labels",
 		}},
 		"a later file of the platform stands where it was put": {
 			product: dir("10001_invoices.sql", "invoices", "10002_platform.sql", "\n-- rowhouse:include 00014_passkeys.sql\n"),

@@ -15,11 +15,14 @@ import (
 // load sends requests of two tenants all the time, until done is called, which gives how many there were. None may fail.
 func load(t *testing.T, h *house, server *process) (done func() int64) {
 	t.Helper()
+	h.unlimited()
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
 	t.Cleanup(end)
+	// As fast as they can: more than a plan allows.
+	h.must("plan", "set", "standard", "--requests-per-second", "none", "--caller-per-second", "none", "--concurrency", "none")
 	for _, slug := range []string{"acme", "globex"} {
 		h.must("tenant", "create", slug)
 		token := strings.TrimSpace(h.must("key", "create", slug, "--name", "load", "--token-only"))

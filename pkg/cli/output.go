@@ -43,7 +43,8 @@ func (c *cli) note(format string, args ...any) {
 }
 
 // commandLine is how the messages of all packages speak of this program's commands.
-const commandLine = `\browhouse (up|serve|work|provision|migrate|migrations|fleet|tenant|plan|jobs|key|secrets|isolation|doctor|harden|config|health|new|--help)`
+const commandLine = `\browhouse (up|serve|work|provision|migrate|migrations|fleet|tenant|plan|jobs|` +
+	`key|user|secrets|isolation|doctor|harden|config|health|new|--help)`
 
 // named gives text with the program's own name in the commands that it tells people to run.
 func (c *cli) named(text string) string {

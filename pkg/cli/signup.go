@@ -18,10 +18,10 @@ import (
 // openBase makes what answers the base domain, where people sign up unless nobody may.
 func (p *platform) openBase(logins *tenancy.Logins, title string) (err error) {
 	base := web.BaseConfig{BaseDomain: p.cfg.Server.BaseDomain, Catalog: p.catalog, Title: title}
-	if p.cfg.SignUp.Enabled {
+	if p.cfg.Signup.Enabled {
 		base.SignUp, err = signup.New(signup.Config{
 			Control: p.control, Jobs: p.house.Queue, People: p.house.Identity, AddressKey: logins.AddressKey(),
-			SlugQuarantine: p.cfg.Tenants.SlugQuarantine, PerAddress: p.cfg.SignUp.PerAddress, PerHour: p.cfg.SignUp.PerHour,
+			SlugQuarantine: p.cfg.Tenants.SlugQuarantine, PerAddress: p.cfg.Signup.PerAddress, PerHour: p.cfg.Signup.PerHour,
 		})
 		if err != nil {
 			return err

@@ -177,7 +177,7 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if len(demos) == 0 {
 		fmt.Fprintf(&b, "  make a tenant: %s tenant create SLUG%s\n\n", c.product.Name, sameDatabase(cfg))
 	}
-	if cfg.SignUp.Enabled {
+	if cfg.Signup.Enabled {
 		fmt.Fprintf(&b, "  sign up for one: http://%s:%s/sign-up\n\n", cfg.Server.BaseDomain, portOf)
 	}
 	if cfg.Mail.Dir != "" {

@@ -32,18 +32,21 @@ type Config struct {
 	Files        Files
 	Webhooks     Webhooks
 	Limits       Limits
+	Identity     Identity
 	Tenants      Tenants
 	Provisioning Provisioning
-	SignUp       SignUp
+	Signup       Signup
 	Isolation    Isolation
 	Log          Log
 }
 
 // Server is the section "server": the two HTTP servers.
 type Server struct {
-	Addr              string
-	AdminAddr         string
-	BaseDomain        string
+	Addr       string
+	AdminAddr  string
+	BaseDomain string
+	// PublicURL is empty where it follows from the base domain; see [Config.TenantOrigin].
+	PublicURL         string
 	TrustedProxies    []netip.Prefix
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
@@ -120,6 +123,14 @@ type Webhooks struct {
 	Keep         time.Duration
 }
 
+// Identity is the section "identity": how the tenants' people enter.
+type Identity struct {
+	SessionIdle     time.Duration
+	SessionLifetime time.Duration
+	// PasswordMemory is what one hash of a password takes.
+	PasswordMemory ByteSize
+}
+
 // Tenants is the section "tenants": rules that hold for every tenant.
 type Tenants struct {
 	SlugQuarantine time.Duration
@@ -135,8 +146,8 @@ type Provisioning struct {
 	Warm int
 }
 
-// SignUp is the section "signup": people who make a tenant of their own.
-type SignUp struct {
+// Signup is the section "signup": people who make a tenant of their own.
+type Signup struct {
 	Enabled bool
 	// PerAddress and PerHour are the most in an hour.
 	PerAddress, PerHour int

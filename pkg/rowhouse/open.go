@@ -8,10 +8,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/filestore"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
-	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/job"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/live"
@@ -25,13 +25,17 @@ import (
 type Config struct {
 	Config  config.Config
 	Engine  *tenantschema.DB
-	Catalog httpapi.Catalog
+	Catalog Catalog
+	// Secret is the login secret, by which what tenants keep secret is encrypted. Without one there are neither second factors nor providers of sign-in.
+	Secret string
 	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
 	Jobs jobqueue.Config
 	// Works says that the process works jobs.
 	Works bool
 	// Plans says what the tenants may take, and how much they may have. It may be left out: then nothing is limited.
 	Plans Plans
+	// Cache holds what is read again and again. It may be left out: then nothing is held.
+	Cache *cache.Hub
 	// Live is what the product is given as Platform.Live, and Changed is told of each tenant in which a request may have changed something. Both
 	// may be left out.
 	Live    func(read live.Read) (*live.Hub, error)
@@ -97,14 +101,11 @@ func Open(product Product, cfg Config) (*House, error) {
 func (h *House) openServices(jobs Jobs) (err error) {
 	cfg := h.cfg.Config
 	h.Platform = Platform{
-		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live,
+		Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
 	}
-	people := identity.Config{}
 	if h.cfg.Plans != nil {
-		h.Platform.Quota, people.Quota = h.cfg.Plans, h.cfg.Plans
-	}
-	if h.Identity, err = identity.New(people); err != nil {
-		return err
+		h.Platform.Quota = h.cfg.Plans
 	}
 	if h.Files, err = filestore.Open(cfg.FilesDir()); err != nil {
 		return err
@@ -118,6 +119,9 @@ func (h *House) openServices(jobs Jobs) (err error) {
 	if h.Mail, err = mail.New(mails); err != nil {
 		return err
 	}
+	if h.Identity, err = openPeople(h.cfg, jobs, h.Mail); err != nil {
+		return err
+	}
 	if len(h.product.EventKinds) > 0 {
 		h.Webhooks, err = newWebhooks(cfg.Webhooks, h.product.EventKinds, jobs, h.cfg.Metrics, h.cfg.Log)
 	}
@@ -128,6 +132,7 @@ func (h *House) openServices(jobs Jobs) (err error) {
 func (h *House) handle(workers *jobqueue.Workers) error {
 	jobqueue.HandleForgetEffects(workers)
 	jobqueue.Handle(workers, h.Mail.Deliver)
+	handlePeople(workers, h.Identity)
 	if h.Webhooks != nil {
 		handleWebhooks(workers, h.Webhooks)
 	}

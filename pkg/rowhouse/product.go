@@ -107,7 +107,7 @@ type Parts struct {
 	Demo func(ctx context.Context, s tenantschema.Scope, slug string) error
 }
 
-var productName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`) //nolint:gochecknoglobals // A constant, but for Go.
+var productName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,29}$`)
 
 // Valid gives p with its defaults, and says what is missing.
 func (p Product) Valid() (Product, error) {

@@ -129,8 +129,8 @@ func (m *Maker) take(ctx context.Context, id uuid.UUID) (r row, found bool, err 
 
 // advance notes that the sign-up has come to a state. One that has ended stays as it is.
 func (m *Maker) advance(ctx context.Context, r row, to State) error {
-	const sql = `update rowhouse.signups set state = $2, finished_at = case when $3 then now() end, password_hash = case when $3 then null else password_hash end
-		where id = $1 and finished_at is null`
+	const sql = `update rowhouse.signups set state = $2, finished_at = case when $3 then now() end,
+		password_hash = case when $3 then null else password_hash end where id = $1 and finished_at is null`
 	if _, err := m.cfg.Owner.Exec(ctx, sql, r.id, string(to), to == StateDone); err != nil {
 		return fmt.Errorf("signup: note %s: %w", to, err)
 	}
@@ -139,7 +139,8 @@ func (m *Maker) advance(ctx context.Context, r row, to State) error {
 
 // fail ends the sign-up, and gives cause.
 func (m *Maker) fail(ctx context.Context, r row, why Failure, cause error) error {
-	const sql = `update rowhouse.signups set state = 'failed', error = $2, finished_at = now(), password_hash = null where id = $1 and finished_at is null`
+	const sql = `update rowhouse.signups set state = 'failed', error = $2, finished_at = now(), password_hash = null
+		where id = $1 and finished_at is null`
 	if _, err := m.cfg.Owner.Exec(ctx, sql, r.id, string(why)); err != nil {
 		return errors.Join(cause, fmt.Errorf("signup: note the failure: %w", err))
 	}

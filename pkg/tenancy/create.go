@@ -192,7 +192,8 @@ func (m *Manager) sameRequest(ctx context.Context, t Tenant, n NewTenant) error 
 		return nil
 	}
 	var same bool
-	err := m.cfg.Pool.QueryRow(ctx, "select request is not distinct from $2::uuid from rowhouse.tenants where id = $1", t.ID, n.Request).Scan(&same)
+	const sql = "select request is not distinct from $2::uuid from rowhouse.tenants where id = $1"
+	err := m.cfg.Pool.QueryRow(ctx, sql, t.ID, n.Request).Scan(&same)
 	if err != nil {
 		return fmt.Errorf("read what asked for %s: %w", t.ID, err)
 	}

@@ -84,7 +84,8 @@ func TestCreate_Request(t *testing.T) {
 func TestCreate_RequestTakesNoUnfinishedOne(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
-	_, err := d.Owner.Exec(t.Context(), "insert into rowhouse.tenants (id, slug, name, state) values ('aaaaaaaaaaaaaaaa', 'acme', 'acme', 'provisioning')")
+	const sql = "insert into rowhouse.tenants (id, slug, name, state) values ('aaaaaaaaaaaaaaaa', 'acme', 'acme', 'provisioning')"
+	_, err := d.Owner.Exec(t.Context(), sql)
 	require.NoError(t, err)
 	_, _, err = d.Manager.Create(t.Context(), tenancy.NewTenant{Slug: "acme", Request: uuid.NewString()})
 	require.Equal(t, apperr.Conflict, apperr.CodeOf(err), "%v", err)

@@ -11,7 +11,7 @@ import (
 const reservedSlugs = " about abuse account accounts admin administrator affiliate api app apps archive archives assets auth autoconfig " +
 	"autodiscover avatar backup backups beta billing billing-portal blog bot bots bounce calendar cart cdn certificate " +
 	"certs chat checkout client clients cms code community config connect console contact cpanel css customer customers " +
-	"dashboard data db default demo dev developer developers dns docs download downloads edge email embed enterprise error " +
+	"dashboard data db demo dev developer developers dns docs download downloads edge email embed enterprise error " +
 	"errors events everyone example export faq feed feedback feeds file files forum forums ftp gateway git github go " +
 	"graphql group groups guest health healthz hello help home host hosting hostmaster hosts http https id identity image " +
 	"images imap img imprint info internal invitation invitations invite ip ipv4 ipv6 irc jobs js legal license live load " +

@@ -112,7 +112,7 @@ func (b *base) show(c echo.Context, status int, name string, p page) error {
 	return b.views.write(c.Response(), status, name, p)
 }
 
-// fail shows an error to a person. What it was is in the log, by the status and, for faults of ours, by the panic that it becomes.
+// fail shows an error to a person. What it was is in the request's log line.
 func (b *base) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
@@ -121,7 +121,8 @@ func (b *base) fail(err error, c echo.Context) {
 	problem, isOurs := errors.AsType[*apperr.Error](err)
 	fromEcho, isEchos := errors.AsType[*echo.HTTPError](err)
 	switch {
-	case isEchos && (fromEcho.Code == http.StatusNotFound || fromEcho.Code == http.StatusMethodNotAllowed) || isOurs && problem.Code == apperr.NotFound:
+	case isEchos && (fromEcho.Code == http.StatusNotFound || fromEcho.Code == http.StatusMethodNotAllowed),
+		isOurs && problem.Code == apperr.NotFound:
 		status, title, detail = http.StatusNotFound, "There is nothing here", "The address may be mistyped, or what was here has ended."
 	case isOurs && problem.Code == apperr.Forbidden:
 		status, title, detail = http.StatusForbidden, "Not allowed", problem.Message
@@ -144,7 +145,9 @@ type landingPage struct {
 }
 
 func (b *base) landing(c echo.Context) error {
-	return b.show(c, http.StatusOK, "base/landing", page{Title: "A place for each team's work", Data: landingPage{b.cfg.SignUp != nil, b.cfg.BaseDomain}})
+	return b.show(c, http.StatusOK, "base/landing", page{
+		Title: "A place for each team's work", Data: landingPage{b.cfg.SignUp != nil, b.cfg.BaseDomain},
+	})
 }
 
 // goTo sends somebody who knows the name of their workspace there. It says nothing about which there are.

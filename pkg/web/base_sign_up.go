@@ -53,7 +53,9 @@ func (b *base) signUp(c echo.Context) error {
 		return apperr.Wrap(err, apperr.Invalid, "The form could not be read. Send it again.")
 	}
 	if !b.forms.Allow(address) {
-		return b.refuse(c, &apperr.Error{Code: apperr.RateLimited, Message: "That was too often. Wait a moment, then try again.", RetryAfter: 10 * time.Second})
+		return b.refuse(c, &apperr.Error{
+			Code: apperr.RateLimited, Message: "That was too often. Wait a moment, then try again.", RetryAfter: 10 * time.Second,
+		})
 	}
 	begun, err := b.cfg.SignUp.Begin(c.Request().Context(), signup.Form{
 		Name: params.Get("name"), Slug: params.Get("slug"), Email: params.Get("email"), DisplayName: params.Get("display_name"),
