@@ -3,7 +3,6 @@ package rowhouse_test
 import (
 	"regexp"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -12,8 +11,6 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest/rowhousetest"
-	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // things is a product that does nothing.
