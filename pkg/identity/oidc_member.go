@@ -80,7 +80,7 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 	if p.JoinRole == "" || len(p.JoinDomains) > 0 && !slices.Contains(p.JoinDomains, domain) {
 		return User{}, apperr.New(apperr.Forbidden, "There is nobody with your address here. Ask an owner or admin of the workspace to invite you.")
 	}
-	if err = s.roomFor(ctx, tx, 1); err != nil {
+	if err = s.roomFor(ctx, tx); err != nil {
 		return User{}, err
 	}
 	return s.insertUser(ctx, tx, in, p.JoinRole, &now)
