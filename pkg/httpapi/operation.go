@@ -36,7 +36,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 	api := humaecho.New(e, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription},
+			Info:    h.info(),
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
@@ -70,7 +70,7 @@ func document(api huma.API) ([]byte, error) {
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Patch} {
 			if op != nil && op.RequestBody != nil && op.RequestBody.Content[mimeJSON] != nil {
-				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
+				closeRefs(op.RequestBody.Content[mimeJSON].Schema, schemas, closed)
 			}
 		}
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
@@ -88,6 +88,22 @@ func document(api huma.API) ([]byte, error) {
 		return nil, fmt.Errorf("httpapi: make the OpenAPI document: %w", err)
 	}
 	return doc, nil
+}
+
+// closeRefs notes the schemas that s is made of.
+func closeRefs(s *huma.Schema, schemas map[string]*huma.Schema, closed map[string]bool) {
+	if s == nil || s.Ref != "" && closed[s.Ref] {
+		return
+	}
+	if s.Ref != "" {
+		closed[s.Ref] = true
+		closeRefs(schemas[strings.TrimPrefix(s.Ref, schemaRoot)], schemas, closed)
+		return
+	}
+	closeRefs(s.Items, schemas, closed)
+	for _, property := range s.Properties {
+		closeRefs(property, schemas, closed)
+	}
 }
 
 // describeHeaders puts the description of each header where readers look for it. huma has it in the header's schema only.
@@ -295,4 +311,13 @@ func (p ByID) id(thing string) (uuid.UUID, error) {
 		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is no such %s.", thing)
 	}
 	return id, nil
+}
+
+// info says what the API is. The license is that of the description of the product that ships; another product's is its own matter.
+func (h *handler) info() *huma.Info {
+	info := &huma.Info{Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription}
+	if h.cfg.Workspace != nil {
+		info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
+	}
+	return info
 }

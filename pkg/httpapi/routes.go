@@ -13,6 +13,7 @@ import (
 func (h *handler) routes(e *echo.Echo) error {
 	api := h.newAPI(e)
 	h.api = api
+	h.peopleRoutes(api)
 	if h.cfg.Workspace != nil {
 		h.workspaceRoutes(api)
 	}
@@ -46,9 +47,11 @@ func (h *handler) workspaceRoutes(api huma.API) {
 		get, patch   = http.MethodGet, http.MethodPatch
 		remove       = http.MethodDelete
 		read, write  = identity.ActionRead, identity.ActionWrite
+		comment      = identity.ActionComment
 		byID         = "/{id}"
 		imported     = pathProjects + byID + "/imports"
 		attached     = pathTasks + byID + "/attachments"
+		commented    = pathTasks + byID + "/comments"
 	)
 	projects := resource{api, "Projects"}
 	huma.Register(api, projects.op(list, pathProjects, "list", "List projects", read), inTenant(h.listProjects))
@@ -63,6 +66,25 @@ func (h *handler) workspaceRoutes(api huma.API) {
 	huma.Register(api, tasks.op(get, pathTasks+byID, "get", "Get a task", read), inTenant(h.getTask))
 	huma.Register(api, tasks.op(patch, pathTasks+byID, "patch", "Change a task", write), inTenant(h.patchTask))
 	huma.Register(api, tasks.op(remove, pathTasks+byID, "delete", "Delete a task", write), inTenant(h.deleteTask))
+
+	huma.Register(api, doing(tasks.op(create, pathBulk, "bulk", "Create, change and delete many tasks, all or none", write)), inTenant(h.changeTasks))
+
+	labels := resource{api, "Labels"}
+	huma.Register(api, labels.op(list, pathLabels, "list", "List labels", read), inTenant(h.listLabels))
+	huma.Register(api, labels.op(create, pathLabels, "create", "Create a label", write), inTenant(h.createLabel))
+	huma.Register(api, labels.op(get, pathLabels+byID, "get", "Get a label", read), inTenant(h.getLabel))
+	huma.Register(api, labels.op(patch, pathLabels+byID, "patch", "Change a label", write), inTenant(h.patchLabel))
+	huma.Register(api, labels.op(remove, pathLabels+byID, "delete", "Delete a label, and take it from all tasks", write), inTenant(h.deleteLabel))
+
+	comments := resource{api, "Comments"}
+	huma.Register(api, comments.op(list, commented, "list", "List the comments on a task", read), inTenant(h.listComments))
+	huma.Register(api, comments.op(create, commented, "create", "Comment on a task", comment), inTenant(h.createComment))
+	huma.Register(api, comments.op(get, pathComments+byID, "get", "Get a comment", read), inTenant(h.getComment))
+	huma.Register(api, comments.op(patch, pathComments+byID, "patch", "Change a comment of your own", comment), inTenant(h.patchComment))
+	huma.Register(api, comments.op(remove, pathComments+byID, "delete", "Delete a comment", comment), inTenant(h.deleteComment))
+
+	search := resource{api, "Search"}
+	huma.Register(api, search.op(list, pathSearch, "list", "Search projects, tasks and comments", read), inTenant(h.search))
 
 	activity := resource{api, "Activity"}
 	huma.Register(api, activity.op(list, pathActivity, "list", "List what happened", read), inTenant(h.listActivity))
@@ -89,6 +111,34 @@ func (h *handler) workspaceRoutes(api huma.API) {
 	huma.Register(api, streaming(file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture", read), "image/jpeg", "image/png")),
 		inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file", write), inTenant(h.deleteAttachment))
+
+	usage := resource{api, "Usage"}
+	huma.Register(api, usage.op(get, pathUsage, "get", "Count what there is, and what happened by day", identity.ActionSeeUsage), inTenant(h.usage))
+}
+
+// peopleRoutes is what is asked about people and keys.
+func (h *handler) peopleRoutes(api huma.API) {
+	const (
+		list, create = http.MethodGet, http.MethodPost
+		get, patch   = http.MethodGet, http.MethodPatch
+		remove       = http.MethodDelete
+		manage       = identity.ActionManageMembers
+		byID         = "/{id}"
+	)
+	me := resource{api, "Me"}
+	huma.Register(api, me.op(get, pathMe, "get", "Get who you are here", identity.ActionRead), inTenant(h.getMe))
+
+	members := resource{api, "Members"}
+	huma.Register(api, members.op(list, pathMembers, "list", "List the people of the workspace", identity.ActionSeeMembers), inTenant(h.listMembers))
+	huma.Register(api, members.op(get, pathMembers+byID, "get", "Get a person", identity.ActionSeeMembers), inTenant(h.getMember))
+	huma.Register(api, members.op(patch, pathMembers+byID, "patch", "Change a person's name or role, or shut them out", manage), inTenant(h.patchMember))
+	huma.Register(api, members.op(remove, pathMembers+byID, "delete", "Remove a person for ever", manage), inTenant(h.deleteMember))
+
+	keys := resource{api, "Keys"}
+	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", identity.ActionManageKeys), inTenant(h.listKeys))
+	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", identity.ActionManageKeys), inTenant(h.createKey))
+	huma.Register(api, keys.op(get, pathKeys+byID, "get", "Get an API key", identity.ActionManageKeys), inTenant(h.getKey))
+	huma.Register(api, keys.op(remove, pathKeys+byID, "delete", "Revoke an API key, at once and for ever", identity.ActionManageKeys), inTenant(h.revokeKey))
 }
 
 // webhookRoutes is what the webhooks are asked for.

@@ -84,7 +84,7 @@ type edge struct {
 	work    *workspace.Service
 	hooks   *webhook.Service
 	engine  *tenantschema.DB
-	// acme and globex are two customers, each with a key that may write.
+	// acme and globex are two customers, each with a key that may do everything.
 	acme, globex       tenancy.Tenant
 	acmeKey, globexKey string
 }
@@ -123,8 +123,8 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	tb.Cleanup(srv.Close)
 	e.url = srv.URL
 
-	e.acme, e.acmeKey = e.tenant("acme", identity.ScopeWrite)
-	e.globex, e.globexKey = e.tenant("globex", identity.ScopeWrite)
+	e.acme, e.acmeKey = e.tenant("acme", identity.ScopeAdmin)
+	e.globex, e.globexKey = e.tenant("globex", identity.ScopeAdmin)
 	return e
 }
 

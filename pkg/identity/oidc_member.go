@@ -80,8 +80,5 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 	if p.JoinRole == "" || len(p.JoinDomains) > 0 && !slices.Contains(p.JoinDomains, domain) {
 		return User{}, apperr.New(apperr.Forbidden, "There is nobody with your address here. Ask an owner or admin of the workspace to invite you.")
 	}
-	if err = s.roomFor(ctx, tx); err != nil {
-		return User{}, err
-	}
-	return s.insertUser(ctx, tx, in, p.JoinRole, &now)
+	return s.insertSeated(ctx, tx, in, p.JoinRole, &now)
 }

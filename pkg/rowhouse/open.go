@@ -101,7 +101,8 @@ func Open(product Product, cfg Config) (*House, error) {
 func (h *House) openServices(jobs Jobs) (err error) {
 	cfg := h.cfg.Config
 	h.Platform = Platform{
-		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live,
+		Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
 	}
 	if h.cfg.Plans != nil {
 		h.Platform.Quota = h.cfg.Plans

@@ -101,7 +101,8 @@ func TestImport(t *testing.T) {
 		CreatedAt: now, UpdatedAt: now, CompletedAt: &now,
 	}, sweep)
 	require.Equal(t, workspace.Task{
-		ID: mop.ID, ProjectID: project.ID, Title: "=Mop", Description: "<b>", Status: workspace.StatusTodo, CreatedAt: now, UpdatedAt: now,
+		ID: mop.ID, ProjectID: project.ID, Title: "=Mop", Description: "<b>", Status: workspace.StatusTodo,
+		LabelIDs: []uuid.UUID{}, Position: mop.Position, CreatedAt: now, UpdatedAt: now,
 	}, mop)
 
 	// The feed has one entry of all.
