@@ -91,7 +91,7 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 	case open >= maxInvitations:
 		return Invitation{}, apperr.New(apperr.Conflict, "There are %d open invitations. Revoke some, or wait until they are accepted.", open)
 	}
-	if err = s.roomFor(ctx, tx, 1); err != nil {
+	if err = s.roomFor(ctx, tx); err != nil {
 		return Invitation{}, err
 	}
 	id, err := uuid.NewV7()
@@ -170,7 +170,7 @@ func (s *Service) ResendInvitation(ctx context.Context, scope tenantschema.Scope
 			return &apperr.Error{Code: apperr.RateLimited, Message: "The mail has just been sent. Wait a minute before you send it again.", RetryAfter: wait}
 		}
 		if !expires.After(now) { // Nobody has kept its seat.
-			if err = s.roomFor(ctx, tx, 1); err != nil {
+			if err = s.roomFor(ctx, tx); err != nil {
 				return err
 			}
 		}

@@ -86,7 +86,7 @@ func (s *Service) insertSeated(ctx context.Context, tx *tenantschema.Tx, in NewU
 	if _, err := lockOwners(ctx, tx); err != nil {
 		return User{}, err
 	}
-	if err := s.roomFor(ctx, tx, 1); err != nil {
+	if err := s.roomFor(ctx, tx); err != nil {
 		return User{}, err
 	}
 	return s.insertUser(ctx, tx, in, role, verified)
