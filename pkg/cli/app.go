@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
@@ -126,6 +127,7 @@ type platform struct {
 	control *pgxpool.Pool
 	engine  *tenantschema.DB
 	catalog *tenancy.Catalog
+	changes *cache.Hub
 	house   *rowhouse.House
 	live    *live.Hub    // nil if the product wants none
 	base    http.Handler // of the base domain
@@ -181,6 +183,10 @@ func (c *cli) openPlatform(
 	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
+	p.changes, err = cache.Open(ctx, cache.Config{Listen: controlConfig, Log: log.Named("cache"), OnLookup: p.metrics.CacheLookedUp})
+	if err != nil {
+		return nil, err
+	}
 	if err = p.openHouse(ctx, c.product, controlConfig); err != nil {
 		return nil, err
 	}
@@ -232,6 +238,9 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 func (p *platform) close() {
 	if p.live != nil {
 		p.live.Close()
+	}
+	if p.changes != nil {
+		p.changes.Close()
 	}
 	if p.catalog != nil {
 		p.catalog.Close()

@@ -31,8 +31,8 @@ type Config struct {
 	Mail         Mail
 	Files        Files
 	Webhooks     Webhooks
-	Identity     Identity
 	Limits       Limits
+	Identity     Identity
 	Tenants      Tenants
 	Provisioning Provisioning
 	Signup       Signup

@@ -41,8 +41,8 @@ func sections() map[string]string {
 		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
 		"files":        "Files that customers attach to tasks; see docs/files.md.",
 		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
-		"identity":     "How tenants' people enter; see docs/identity.md.",
 		"limits":       "What strangers may take, in each process. What tenants may is up to their plans: `rowhouse plan list`; see docs/limits.md.",
+		"identity":     "How tenants' people enter; see docs/identity.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
 		"signup":       "Who may make a tenant of their own on the base domain; see docs/sign-up.md.",
@@ -324,26 +324,6 @@ func tableOf(c *Config) []key {
 		},
 
 		{
-			name: "identity.session_idle", def: "24h",
-			usage:   "how long a person stays signed in without a request",
-			why:     "Shorter where screens are left alone: 1h, say. A session that is used lasts until session_lifetime.",
-			setting: duration(&c.Identity.SessionIdle, within(5*time.Minute, 8_760*time.Hour)),
-		},
-		{
-			name: "identity.session_lifetime", def: "720h",
-			usage:   "how long a person stays signed in at most",
-			why:     "Then a stolen cookie is nothing, whatever its thief does.",
-			setting: duration(&c.Identity.SessionLifetime, within(5*time.Minute, 8_760*time.Hour)),
-		},
-		{
-			name: "identity.password_memory", def: "19MiB",
-			usage: "memory that one hash of a password takes (argon2id, two passes)",
-			why: "More makes guessing dearer for who has stolen the hashes, and sign-in dearer for you: as many are computed at once as there are\n" +
-				"processors, and the rest waits. Hashes are made anew as people sign in.",
-			setting: size(&c.Identity.PasswordMemory, within(8*MiB, GiB)),
-		},
-
-		{
 			name: "limits.address_per_second", def: "20",
 			usage: "requests without credentials from one address in a second; 0: no limit",
 			why: "More are answered with 429. An IPv6 network of 64 bits counts as one address. Behind a proxy that is not in server.trusted_proxies\n" +
@@ -362,6 +342,26 @@ func tableOf(c *Config) []key {
 			why: "After more, whatever it shows is answered with 429 for a while. So a flood of made-up keys takes nothing of a tenant's share. An\n" +
 				"office behind one address shares it.",
 			setting: number(&c.Limits.FailuresPerMinute, within(0, 1_000_000)),
+		},
+
+		{
+			name: "identity.session_idle", def: "24h",
+			usage:   "how long a person stays signed in without a request",
+			why:     "Shorter where screens are left alone: 1h, say. A session that is used lasts until session_lifetime.",
+			setting: duration(&c.Identity.SessionIdle, within(5*time.Minute, 8_760*time.Hour)),
+		},
+		{
+			name: "identity.session_lifetime", def: "720h",
+			usage:   "how long a person stays signed in at most",
+			why:     "Then a stolen cookie is nothing, whatever its thief does.",
+			setting: duration(&c.Identity.SessionLifetime, within(5*time.Minute, 8_760*time.Hour)),
+		},
+		{
+			name: "identity.password_memory", def: "19MiB",
+			usage: "memory that one hash of a password takes (argon2id, two passes)",
+			why: "More makes guessing dearer for who has stolen the hashes, and sign-in dearer for you: as many are computed at once as there are\n" +
+				"processors, and the rest waits. Hashes are made anew as people sign in.",
+			setting: size(&c.Identity.PasswordMemory, within(8*MiB, GiB)),
 		},
 
 		{

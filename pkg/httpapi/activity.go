@@ -21,6 +21,8 @@ type activityView struct {
 	SubjectID   uuid.UUID              `json:"subject_id" format:"uuid" doc:"What it tells of, which may be gone."`
 	ProjectID   *uuid.UUID             `json:"project_id" format:"uuid" nullable:"true"`
 	Data        workspace.ActivityData `json:"data" doc:"What more there is to say; which fields there are is up to the kind."`
+	ActorID     *uuid.UUID             `json:"actor_id" format:"uuid" nullable:"true" doc:"The person or key that did it; null for what came by itself."`
+	ActorName   string                 `json:"actor_name" doc:"What they were called then."`
 	OccurredAt  time.Time              `json:"occurred_at"`
 }
 

@@ -76,7 +76,7 @@ func (h *handler) createAttachment(ctx context.Context, scope tenantschema.Scope
 	if err != nil {
 		return nil, err
 	}
-	made, err := h.cfg.Workspace.CreateAttachment(ctx, scope, id, in.Name, in.content)
+	made, err := h.work(ctx).CreateAttachment(ctx, scope, id, in.Name, in.content)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (h *handler) deleteAttachment(ctx context.Context, scope tenantschema.Scope
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.cfg.Workspace.DeleteAttachment(ctx, scope, id)
+	return nil, h.work(ctx).DeleteAttachment(ctx, scope, id)
 }
 
 func (h *handler) getAttachmentContent(ctx context.Context, scope tenantschema.Scope, in *ByID) (*huma.StreamResponse, error) {

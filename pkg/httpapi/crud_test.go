@@ -34,6 +34,8 @@ type task struct {
 	Priority    int        `json:"priority"`
 	AssigneeID  *string    `json:"assignee_id"`
 	DueOn       *string    `json:"due_on"`
+	LabelIDs    []string   `json:"label_ids"`
+	Position    string     `json:"position"`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 	CompletedAt *time.Time `json:"completed_at"`

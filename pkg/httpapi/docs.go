@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	pathAPI     = "/api/v1/"
 	pathDocs    = "/api/docs"
 	pathOpenAPI = "/api/openapi.json"
 )

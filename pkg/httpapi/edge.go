@@ -72,7 +72,7 @@ func Operate[I, O any](e *Edge, op huma.Operation, f func(context.Context, tenan
 
 // complete gives op with what it leaves open.
 func complete(api huma.API, op huma.Operation) huma.Operation {
-	common := resource{api: api}.op(op.Method, op.Path, "", op.Summary)
+	common := resource{api: api}.op(op.Method, op.Path, "", op.Summary, actionOf(&op))
 	if op.Security == nil {
 		op.Security = common.Security
 	}

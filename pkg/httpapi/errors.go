@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -36,7 +37,7 @@ const (
 	internalDetail  = "Something went wrong on our side. Quote the request id when you ask about it."
 	malformedDetail = "The body is not JSON that this address can read."
 	invalidDetail   = "Some of the input is wrong. Each entry of errors names a field and what would be right."
-	readOnlyDetail  = "This key may only read. Use a key with the scope write."
+	foreignDetail   = "This was sent by a page of another site, in the name of who is signed in here. Nothing was done."
 	notJSONDetail   = "Send the body as Content-Type: " + mimeJSON + "."
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	notPlainDetail  = "Send the file as it is, without Content-Encoding."
@@ -86,8 +87,6 @@ func newProblem(status int, detail string) *Problem {
 	switch status {
 	case http.StatusUnauthorized:
 		p.headers.Set("WWW-Authenticate", `Bearer realm="rowhouse"`)
-	case http.StatusForbidden:
-		p.headers.Set("WWW-Authenticate", `Bearer realm="rowhouse", error="insufficient_scope"`)
 	case http.StatusServiceUnavailable:
 		p.headers.Set("Retry-After", retryAfterSeconds)
 	}
@@ -111,6 +110,8 @@ func kindOf(status int) (kind, title string) {
 		return "request_timeout", "The request came too slowly"
 	case http.StatusConflict:
 		return "conflict", "Conflict"
+	case http.StatusPreconditionFailed:
+		return "changed", "It has been changed"
 	case http.StatusRequestEntityTooLarge:
 		return "too_large", "The request is too large"
 	case http.StatusUnsupportedMediaType:
@@ -176,6 +177,9 @@ func classify(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		clone := *p
 		return &clone
+	}
+	if errors.Is(err, workspace.ErrChanged) {
+		return newProblem(http.StatusPreconditionFailed, staleDetail)
 	}
 	if e, ok := errors.AsType[*apperr.Error](err); ok && e.Code != apperr.Internal {
 		p := newProblem(statusOf(e.Code), e.Message)

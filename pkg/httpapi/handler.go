@@ -9,9 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/idempotency"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/throttle"
@@ -45,6 +47,9 @@ type Config struct {
 	Strangers, Failures throttle.Rate
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
+	// CORSOrigins are those of the pages, such as https://app.example.com, whose scripts may call the API with the session of who is signed in.
+	// Default: none but the tenant's own.
+	CORSOrigins []string
 	// MaxBodyBytes bounds a request's body; more is 413. Default 1 MiB.
 	MaxBodyBytes int64
 	// MaxImportBytes bounds a file that is imported, which is held in memory while it is stored; more is 413. Default 10 MiB.
@@ -61,8 +66,11 @@ type Config struct {
 
 // handler holds what the parts of the edge share.
 type handler struct {
-	cfg Config
-	log *zap.Logger
+	cfg     Config
+	log     *zap.Logger
+	api     huma.API
+	repeats *idempotency.Store
+	origin  *http.CrossOriginProtection
 	// errorPage is the product's, if it has pages.
 	errorPage func(echo.Context, *Problem) error
 
@@ -77,13 +85,23 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
 	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel)), throttles: newThrottles()}
+	// No request lasts longer than twice the time that it is given.
+	if h.repeats, err = idempotency.New(idempotency.Config{TakeOver: max(time.Minute, 2*cfg.RequestTimeout)}); err != nil {
+		return nil, err
+	}
+	h.origin = http.NewCrossOriginProtection()
+	for _, origin := range cfg.CORSOrigins {
+		if err = h.origin.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("httpapi: Config.CORSOrigins: %w", err)
+		}
+	}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
 	trust := proxyTrust(cfg.TrustedProxies)
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, h.identify, h.observe, h.hostGate, h.stateGate)
+	e.Pre(h.forwarded, h.identify, secureTransport, h.observe, h.hostGate, h.stateGate, h.crossOrigin)
 	if cfg.Changed != nil {
 		e.Pre(h.changed)
 	}

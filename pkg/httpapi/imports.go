@@ -65,7 +65,7 @@ func (h *handler) createImport(ctx context.Context, scope tenantschema.Scope, in
 	if err != nil {
 		return nil, err
 	}
-	made, err := h.cfg.Workspace.CreateImport(ctx, scope, id, in.RawBody)
+	made, err := h.work(ctx).CreateImport(ctx, scope, id, in.RawBody)
 	if err != nil {
 		return nil, err
 	}

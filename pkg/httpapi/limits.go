@@ -154,9 +154,19 @@ func buffer(c echo.Context, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(err, most)
 	}
-	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.Body = &whole{bytes.NewReader(body), body}
 	return body, nil
 }
+
+// whole is a body that has been read.
+type whole struct {
+	*bytes.Reader
+
+	text []byte
+}
+
+// Close satisfies io.ReadCloser.
+func (*whole) Close() error { return nil }
 
 // unreadable says why a body of which at most some bytes are taken could not be read.
 func unreadable(err error, most int64) *Problem {

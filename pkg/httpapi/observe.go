@@ -38,6 +38,10 @@ type request struct {
 	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
 	served    func() bool
 	errorPage func(echo.Context, *Problem) error
+	// inner says that the edge asks itself, on behalf of a caller who was let in.
+	inner bool
+	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
+	unchangedSince *time.Time
 	// turn is its place among the tenant's requests.
 	turn turn
 	// quiet says that its log line is one too many.

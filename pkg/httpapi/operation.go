@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -22,10 +23,13 @@ const schemaRoot = "#/components/schemas/"
 
 const apiDescription = `Each customer works on its own subdomain, and its API keys work there only.
 
-- Send a key as ` + "`Authorization: Bearer rh_…`" + `. A key with the scope read may GET; one with write may do everything.
+- Send a key as ` + "`Authorization: Bearer rh_…`" + `. Its scopes are read, write and admin; each includes those before it.
 - Errors are problem details (RFC 9457): 400 for a body that cannot be read, 422 for one that is wrong, with each field named.
 - Lists come in pages, newest first: follow the header Link, or send the field next as the parameter cursor.
-- PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.`
+- PATCH is a merge patch (RFC 7396): what is absent stays, null empties a field that may be empty.
+- GET takes fields=id,title for less. One thing comes with an ETag: send it as If-None-Match to be told that nothing has changed (304), or as
+  If-Match with PATCH and DELETE to change only what you have seen (412 otherwise).
+- POST takes an Idempotency-Key: sent again within a day, it is answered as the first time and nothing is done twice.`
 
 // newAPI makes the huma API on e. It has none of huma's own pages: those load scripts from elsewhere and are built on first use.
 func (h *handler) newAPI(e *echo.Echo) huma.API {
@@ -37,7 +41,8 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+					"key":     {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+					"session": {Type: "apiKey", In: "cookie", Name: "__Host-session", Description: "Of who is signed in. Over plain http it is called session."},
 				},
 			},
 		},
@@ -46,7 +51,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 		DefaultFormat: mimeJSON,
 		Transformers:  []huma.Transformer{fromHuma},
 	})
-	api.UseMiddleware(h.authenticate, h.readBody)
+	api.UseMiddleware(h.authenticate, h.readBody, h.represent)
 	return api
 }
 
@@ -65,11 +70,12 @@ func document(api huma.API) ([]byte, error) {
 	for _, item := range api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Post, item.Patch} {
 			if op != nil && op.RequestBody != nil && op.RequestBody.Content[mimeJSON] != nil {
-				closed[op.RequestBody.Content[mimeJSON].Schema.Ref] = true
+				closeRefs(op.RequestBody.Content[mimeJSON].Schema, schemas, closed)
 			}
 		}
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
 			describeHeaders(op)
+			describeTags(op, item.Get)
 		}
 	}
 	for name, schema := range schemas {
@@ -82,6 +88,22 @@ func document(api huma.API) ([]byte, error) {
 		return nil, fmt.Errorf("httpapi: make the OpenAPI document: %w", err)
 	}
 	return doc, nil
+}
+
+// closeRefs notes the schemas that s is made of.
+func closeRefs(s *huma.Schema, schemas map[string]*huma.Schema, closed map[string]bool) {
+	if s == nil || s.Ref != "" && closed[s.Ref] {
+		return
+	}
+	if s.Ref != "" {
+		closed[s.Ref] = true
+		closeRefs(schemas[strings.TrimPrefix(s.Ref, schemaRoot)], schemas, closed)
+		return
+	}
+	closeRefs(s.Items, schemas, closed)
+	for _, property := range s.Properties {
+		closeRefs(property, schemas, closed)
+	}
 }
 
 // describeHeaders puts the description of each header where readers look for it. huma has it in the header's schema only.
@@ -104,11 +126,13 @@ func exampleDetail(status int) string {
 	case http.StatusUnauthorized:
 		return "The API key is missing or not valid here. Send one of this site's keys: Authorization: Bearer rh_…"
 	case http.StatusForbidden:
-		return readOnlyDetail
+		return forbiddenDetail(identity.ActionWrite)
 	case http.StatusNotFound:
 		return "There is no such project."
 	case http.StatusConflict:
 		return "The webhook is disabled. Enable it first."
+	case http.StatusPreconditionFailed:
+		return staleDetail
 	case http.StatusRequestEntityTooLarge:
 		return tooLargeDetail(1 << 20)
 	case http.StatusUnsupportedMediaType:
@@ -132,24 +156,30 @@ type resource struct {
 }
 
 // op describes an operation. Its id is made of verb and tag.
-func (r resource) op(method, path, verb, summary string) huma.Operation {
+func (r resource) op(method, path, verb, summary string, action identity.Action) huma.Operation {
 	op := huma.Operation{
 		Method: method, Path: path, Tags: []string{r.tag}, Summary: summary,
 		OperationID: verb + "-" + strings.ToLower(r.tag),
-		Security:    []map[string][]string{{"key": {}}},
+		Description: describeAction(action),
+		Security:    []map[string][]string{{"key": {}}, {"session": {}}},
 		// readBody has bounded the body and read it, so huma shall neither limit it again nor touch the deadlines of the connection.
 		MaxBodyBytes: -1, BodyReadTimeout: -1,
 		Responses: map[string]*huma.Response{},
+		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}, metaAction: action},
 	}
 	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 		http.StatusServiceUnavailable}
+	body := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	switch method {
 	case http.MethodPost:
 		op.DefaultStatus = http.StatusCreated
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		statuses = append(append(statuses, body...), http.StatusConflict)
 	case http.MethodPatch:
-		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		statuses = append(append(statuses, body...), http.StatusPreconditionFailed)
+	case http.MethodDelete:
+		statuses = append(statuses, http.StatusPreconditionFailed)
 	}
+	op.Parameters = edgeParams(method, verb == "list")
 	if strings.Contains(path, "{id}") {
 		// An id that is no id names nothing: 404 by ByID.id, where huma would say 422. What else such a path has, its feature checks.
 		op.SkipValidateParams = true
@@ -165,6 +195,26 @@ func (r resource) op(method, path, verb, summary string) huma.Operation {
 	}
 	op.Responses["default"] = problemResponse("Any other problem", http.StatusInternalServerError, schema)
 	return op
+}
+
+// describeAction says who may do an operation.
+func describeAction(action identity.Action) string {
+	var roles, scopes []string
+	for _, role := range identity.Roles() {
+		if (identity.Principal{UserID: uuid.Max, Role: role}).May(action) {
+			roles = append(roles, string(role))
+		}
+	}
+	for _, scope := range identity.KeyScopes() {
+		if (identity.Principal{Scopes: []string{scope}}).May(action) {
+			scopes = append(scopes, scope)
+		}
+	}
+	text := "For people with the role " + strings.Join(roles, ", ")
+	if len(scopes) > 0 {
+		text += ", and for keys with the scope " + strings.Join(scopes, ", ")
+	}
+	return text + "."
 }
 
 // accepted makes op one that is answered before the work is done.
@@ -197,6 +247,13 @@ func exemplify(op huma.Operation, status int, detail string) {
 	}
 }
 
+// streaming makes op one whose answer is not held in memory.
+func streaming(op huma.Operation) huma.Operation {
+	op.Metadata[metaShape] = shape{streams: true}
+	op.Parameters = nil
+	return op
+}
+
 // file makes op one that is answered with a file of one of the types.
 func file(op huma.Operation, contentTypes ...string) huma.Operation {
 	content := map[string]*huma.MediaType{}
@@ -204,19 +261,17 @@ func file(op huma.Operation, contentTypes ...string) huma.Operation {
 		content[contentType] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	op.Responses["200"] = &huma.Response{Description: "The file.", Content: content}
+	op.Parameters = nil
 	return op
 }
 
 // action describes an operation that does something to a thing and needs no body.
-func (r resource) action(path, verb, summary string) huma.Operation {
-	op := r.op(http.MethodPost, path, verb, summary)
+func (r resource) action(path, verb, summary string, action identity.Action) huma.Operation {
+	op := r.op(http.MethodPost, path, verb, summary, action)
 	op.DefaultStatus = http.StatusOK
 	for _, status := range []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType} {
 		delete(op.Responses, strconv.Itoa(status)) // They are about bodies.
 	}
-	_, title := kindOf(http.StatusConflict)
-	schema := r.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
-	op.Responses[strconv.Itoa(http.StatusConflict)] = problemResponse(title, http.StatusConflict, schema)
 	return op
 }
 

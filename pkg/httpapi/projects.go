@@ -64,7 +64,7 @@ func (h *handler) listProjects(ctx context.Context, scope tenantschema.Scope, in
 }
 
 func (h *handler) createProject(ctx context.Context, scope tenantschema.Scope, in *struct{ Body newProject }) (*projectCreated, error) {
-	project, err := h.cfg.Workspace.CreateProject(ctx, scope, workspace.NewProject(in.Body))
+	project, err := h.work(ctx).CreateProject(ctx, scope, workspace.NewProject(in.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,9 @@ func (h *handler) patchProject(ctx context.Context, scope tenantschema.Scope, in
 	if err != nil {
 		return nil, err
 	}
-	project, err := h.cfg.Workspace.PatchProject(ctx, scope, id, in.Body.patch())
+	patch := in.Body.patch()
+	patch.UnchangedSince = unchangedSince(ctx)
+	project, err := h.work(ctx).PatchProject(ctx, scope, id, patch)
 	if err != nil {
 		return nil, err
 	}
@@ -104,5 +106,5 @@ func (h *handler) deleteProject(ctx context.Context, scope tenantschema.Scope, i
 	if err != nil {
 		return nil, err
 	}
-	return nil, h.cfg.Workspace.DeleteProject(ctx, scope, id)
+	return nil, h.work(ctx).DeleteProjectUnchanged(ctx, scope, id, unchangedSince(ctx))
 }

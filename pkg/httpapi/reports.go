@@ -78,7 +78,7 @@ func (h *handler) listReports(ctx context.Context, scope tenantschema.Scope, in 
 }
 
 func (h *handler) createReport(ctx context.Context, scope tenantschema.Scope, in *struct{ Body newReport }) (*reportAccepted, error) {
-	receipt, err := h.cfg.Workspace.RequestReport(ctx, scope, workspace.ReportDue(in.Body))
+	receipt, err := h.work(ctx).RequestReport(ctx, scope, workspace.ReportDue(in.Body))
 	if err != nil {
 		return nil, err
 	}

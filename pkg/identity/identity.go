@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -54,6 +55,8 @@ type Config struct {
 	Mailer Mailer
 	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
 	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
+	// Cache, if set, keeps API keys in memory. A key that is revoked is worthless at once in this process, and within a second in others.
+	Cache *cache.Hub
 	// Quota, if set, bounds how many people a tenant has.
 	Quota Quota
 }
@@ -63,6 +66,7 @@ type Config struct {
 type Service struct {
 	cfg    Config
 	hasher *hasher
+	keys   *cache.Cache[keyRecord]
 }
 
 // New validates cfg and makes a Service.
@@ -84,7 +88,11 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes)}, nil
+	keys, err := cache.New[keyRecord](cfg.Cache, cache.Options{Name: "keys", Clock: cfg.Clock})
+	if err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes), keys: keys}, nil
 }
 
 // or sets v to its default if it is zero.

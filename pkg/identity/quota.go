@@ -14,8 +14,8 @@ type Quota interface {
 }
 
 // roomFor refuses with apperr.Conflict if n more people or invitations are more than the tenant's plan allows. Those count who are not disabled, and
-// invitations that are open: whoever accepts one has been counted, and asks for no room. tx has the owners locked (lockOwners), so that of two who
-// would both take the last seat the second waits, and then sees none.
+// invitations that are open: whoever accepts one has been counted, and asks for no room. It locks the owners, as all who change people do, so that of
+// two who would both take the last seat the second waits, and then sees none.
 func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx, n int64) error {
 	if s.cfg.Quota == nil {
 		return nil
@@ -23,6 +23,9 @@ func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx, n int64) err
 	most, plan := s.cfg.Quota.MaxUsers(tx.Tenant().ID)
 	if most == 0 {
 		return nil
+	}
+	if _, err := lockOwners(ctx, tx); err != nil {
+		return err
 	}
 	const sql = `SELECT (SELECT count(*) FROM users WHERE disabled_at IS NULL) +
     (SELECT count(*) FROM invitations WHERE accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1)`

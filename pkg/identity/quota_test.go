@@ -56,6 +56,26 @@ func TestUserQuota(t *testing.T) {
 		require.ErrorContains(t, err, `The plan "free" allows 2 people`)
 	}
 	require.Equal(t, 1, in)
+	_, err := b.Invite(ctx, b.acme, owner, identity.NewInvitation{Email: "new@acme.example", Role: identity.RoleMember})
+	require.Equal(t, apperr.Conflict, apperr.CodeOf(err), "%v", err)
+	plan.mu.Lock()
+	plan.by[b.acme.Tenant().ID] = 3
+	plan.mu.Unlock()
+	for i := range errs { // An invitation that is open has a seat.
+		wg.Go(func() {
+			email := string(rune('a'+i)) + "@acme.example"
+			_, errs[i] = b.Invite(ctx, b.acme, owner, identity.NewInvitation{Email: email, Role: identity.RoleMember})
+		})
+	}
+	wg.Wait()
+	refused := 0
+	for _, err := range errs {
+		if err != nil {
+			require.ErrorContains(t, err, `The plan "free" allows 3 people`)
+			refused++
+		}
+	}
+	require.Equal(t, 2, refused)
 
 	other := b.owner(t, b.globex)
 	them := b.user(t, b.globex, "bob@globex.example", identity.RoleMember).UserID

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/filestore"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
@@ -34,6 +35,8 @@ type Config struct {
 	Works bool
 	// Plans says what the tenants may take, and how much they may have. It may be left out: then nothing is limited.
 	Plans Plans
+	// Cache holds what is read again and again. It may be left out: then nothing is held.
+	Cache *cache.Hub
 	// Live is what the product is given as Platform.Live, and Changed is told of each tenant in which a request may have changed something. Both
 	// may be left out.
 	Live    func(read live.Read) (*live.Hub, error)

@@ -48,6 +48,10 @@ func openPeople(house Config, jobs identity.Jobs, mails *mail.Service) (*identit
 		people.Quota = house.Plans
 	}
 	people.Jobs, people.Mailer = jobs, letters{mails}
+	people.Cache = house.Cache
+	if house.Plans != nil {
+		people.Quota = house.Plans
+	}
 	people.HTTP, people.AllowHTTPIssuers = webhook.Client(providerTimeout, cfg.Webhooks.AllowPrivate), cfg.Webhooks.AllowHTTP
 	people.SiteOf = func(_ context.Context, t tenantschema.Tenant) (identity.Site, error) {
 		found, ok := house.Catalog.ByID(t.ID)

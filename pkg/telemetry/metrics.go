@@ -81,6 +81,7 @@ type Metrics struct {
 	inFlight        prometheus.Gauge
 	resolutions     *prometheus.CounterVec
 	rejections      *prometheus.CounterVec
+	cacheLookups    *prometheus.CounterVec
 	jobs            *prometheus.CounterVec
 	jobDuration     *prometheus.HistogramVec
 	jobWait         *prometheus.HistogramVec
@@ -135,6 +136,10 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 			Namespace: namespace, Subsystem: "http", Name: "requests_rejected_total",
 			Help: "Requests that were answered with 429, by the limit: tenant_rate, caller_rate, address_rate, address_failures or concurrency.",
 		}, []string{"reason"}),
+		cacheLookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "cache", Name: "lookups_total",
+			Help: "Lookups in a cache of tenants' data, by cache and outcome: hit, miss, or bypassed (nothing is kept: the process does not hear of changes).",
+		}, []string{"cache", "outcome"}),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "jobs", Name: "worked_total",
 			Help: "Jobs worked once, by kind, queue and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.",
@@ -178,7 +183,7 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.rejections, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks,
+		m.requests, m.inFlight, m.resolutions, m.rejections, m.cacheLookups, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks,
 		m.catalogTenants, m.catalogSynced, refreshes, m.pools, m.queues,
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -211,6 +216,11 @@ func (m *Metrics) TenantResolved(outcome string) { m.resolutions.WithLabelValues
 
 // RequestRejected records a request that was not answered because of a limit. The reason is one of the constants of this package.
 func (m *Metrics) RequestRejected(reason string) { m.rejections.WithLabelValues(reason).Inc() }
+
+// CacheLookedUp records what became of looking for a value in a cache. Both are out of fixed sets.
+func (m *Metrics) CacheLookedUp(cache, outcome string) {
+	m.cacheLookups.WithLabelValues(cache, outcome).Inc()
+}
 
 // ObserveJob records that a job has been worked once: how long it had waited since it was due, and how long the work took. The outcome is
 // one of the constants of this package.

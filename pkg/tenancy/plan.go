@@ -250,8 +250,8 @@ func (c *Catalog) readPlans(ctx context.Context) error {
 	return nil
 }
 
-// MaxUsers, MaxStorage and MaxJobs give a limit of the tenant with that id, 0 for none, and the name of its plan, without I/O. They are what
-// features ask for.
+// MaxUsers gives the limit of the tenant with that id, 0 for none, and the name of its plan, without I/O. It is what a feature asks for, like the
+// two that follow.
 func (c *Catalog) MaxUsers(id string) (most int64, plan string) {
 	l := c.LimitsOf(id)
 	return l.MaxUsers, l.Plan

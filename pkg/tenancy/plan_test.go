@@ -60,7 +60,9 @@ func TestPlans_Refused(t *testing.T) {
 		require.Equal(t, apperr.Invalid, apperr.CodeOf(err), "%q", name)
 	}
 	minus, long, burst := -1, 25*time.Hour, 5
-	for _, change := range []tenancy.PlanChange{{Concurrency: &minus}, {RequestsPerSecond: &minus}, {StatementTimeout: &long}, {RequestBurst: &burst}} {
+	for _, change := range []tenancy.PlanChange{
+		{Concurrency: &minus}, {RequestsPerSecond: &minus}, {StatementTimeout: &long}, {RequestBurst: &burst},
+	} {
 		_, _, err = d.Manager.SetPlan(ctx, "new", change)
 		require.Equal(t, apperr.Invalid, apperr.CodeOf(err))
 	}

@@ -65,6 +65,9 @@ func (h *Pages) events(c echo.Context) error {
 	if err != nil {
 		id = uuid.Nil
 	}
+	if err = httpapi.Lasting(c.Request().Context()); err != nil {
+		return err
+	}
 	ctx, scope := httpapi.Unbounded(c.Request().Context()), httpapi.ScopeOf(c.Request().Context())
 	subscription, err := h.cfg.Live.Subscribe(scope, id)
 	if err != nil {

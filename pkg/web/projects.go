@@ -26,7 +26,7 @@ func (h *Pages) showProjects(c echo.Context, failed error) error {
 	ctx, scope := at(c)
 	archived := c.QueryParam("archived") == "1"
 	filter := workspace.ProjectFilter{Query: c.QueryParam("q"), Archived: &archived}
-	found, err := h.cfg.Workspace.ListProjects(ctx, scope, filter, workspace.PageRequest{Limit: 30, Cursor: c.QueryParam("cursor")})
+	found, err := h.work(c).ListProjects(ctx, scope, filter, workspace.PageRequest{Limit: 30, Cursor: c.QueryParam("cursor")})
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (h *Pages) showProjects(c echo.Context, failed error) error {
 
 func (h *Pages) createProject(c echo.Context) error {
 	ctx, scope := at(c)
-	made, err := h.cfg.Workspace.CreateProject(ctx, scope, workspace.NewProject{
+	made, err := h.work(c).CreateProject(ctx, scope, workspace.NewProject{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func (h *Pages) showProjectSettings(c echo.Context, failed error) error {
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (h *Pages) changeProject(c echo.Context) error {
 		return err
 	}
 	name, description := c.FormValue("name"), c.FormValue("description")
-	if _, err = h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch{Name: &name, Description: &description}); err != nil {
+	if _, err = h.work(c).PatchProject(ctx, scope, id, workspace.ProjectPatch{Name: &name, Description: &description}); err != nil {
 		return h.showProjectSettings(c, err)
 	}
 	return see(c, "/projects/"+id.String(), "The project was changed.")
@@ -92,7 +92,7 @@ func (h *Pages) archiveProject(c echo.Context) error {
 		return err
 	}
 	archived := c.FormValue("archived") == "1"
-	if _, err = h.cfg.Workspace.PatchProject(ctx, scope, id, workspace.ProjectPatch{Archived: &archived}); err != nil {
+	if _, err = h.work(c).PatchProject(ctx, scope, id, workspace.ProjectPatch{Archived: &archived}); err != nil {
 		return err
 	}
 	if archived {
@@ -107,14 +107,14 @@ func (h *Pages) deleteProject(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, id)
+	project, err := h.work(c).GetProject(ctx, scope, id)
 	if err != nil {
 		return err
 	}
 	if c.FormValue("confirm") != project.Name {
 		return h.showProjectSettings(c, invalid("The project was not deleted.", "confirm", "Type the project's name, exactly as it is."))
 	}
-	if err = h.cfg.Workspace.DeleteProject(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteProject(ctx, scope, id); err != nil {
 		return err
 	}
 	return see(c, "/", "The project %s was deleted, with its tasks.", project.Name)

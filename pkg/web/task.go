@@ -20,9 +20,13 @@ type taskPage struct {
 	Statuses   []choice
 	Priorities []choice
 	Assignees  []choice
+	Labels     []workspace.Label
 	Files      []workspace.Attachment
-	Feed       []feedEntry
-	MaxUpload  int64
+	Comments   []commentView
+	// Before is the address of earlier comments.
+	Before    string
+	Feed      []feedEntry
+	MaxUpload int64
 }
 
 func (h *Pages) task(c echo.Context) error { return h.showTask(c, nil) }
@@ -46,11 +50,11 @@ func (h *Pages) showTask(c echo.Context, failed error) error {
 }
 
 func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, c echo.Context) (taskPage, error) {
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return taskPage{}, err
 	}
-	project, err := h.cfg.Workspace.GetProject(ctx, scope, task.ProjectID)
+	project, err := h.work(c).GetProject(ctx, scope, task.ProjectID)
 	if err != nil {
 		return taskPage{}, err
 	}
@@ -58,16 +62,24 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 	if err != nil {
 		return taskPage{}, err
 	}
-	files, err := h.cfg.Workspace.ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
+	labels, err := h.labels(c)
 	if err != nil {
 		return taskPage{}, err
 	}
-	feed, err := h.cfg.Workspace.ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
+	comments, before, err := h.readComments(c, id)
+	if err != nil {
+		return taskPage{}, err
+	}
+	files, err := h.work(c).ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
+	if err != nil {
+		return taskPage{}, err
+	}
+	feed, err := h.work(c).ListActivity(ctx, scope, workspace.ActivityFilter{SubjectID: &id}, workspace.PageRequest{Limit: 20})
 	if err != nil {
 		return taskPage{}, err
 	}
 	return taskPage{
-		Task: cards([]workspace.Task{task}, who, today(zoneOf(c)))[0], Project: project,
+		Task: cards([]workspace.Task{task}, who, labels, today(zoneOf(c)))[0], Project: project, Labels: labels, Comments: comments, Before: before,
 		Statuses: statusChoices(task.Status), Priorities: priorityChoices(task.Priority), Assignees: who.choices(task.AssigneeID),
 		Files: files.Items, Feed: entries(feed.Items), MaxUpload: h.cfg.Workspace.MaxUploadBytes(),
 	}, nil
@@ -79,7 +91,7 @@ func (h *Pages) createTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	made, err := h.cfg.Workspace.CreateTask(ctx, scope, workspace.NewTask{
+	made, err := h.work(c).CreateTask(ctx, scope, workspace.NewTask{
 		ProjectID: project, Title: c.FormValue("title"), Status: workspace.Status(c.FormValue("status")),
 	})
 	if err != nil {
@@ -100,7 +112,7 @@ func (h *Pages) changeTask(c echo.Context) error {
 	}
 	patch, err := taskPatch(c)
 	if err == nil {
-		_, err = h.cfg.Workspace.PatchTask(ctx, scope, id, patch)
+		_, err = h.work(c).PatchTask(ctx, scope, id, patch)
 	}
 	if err != nil {
 		return h.showTask(c, err)
@@ -156,7 +168,7 @@ func taskPatch(c echo.Context) (workspace.TaskPatch, error) {
 	return patch, nil
 }
 
-// moveTask puts a task into another column of the board.
+// moveTask puts a task into another column of the board, or to another place: after the task that is to stand above it, or before the one below.
 func (h *Pages) moveTask(c echo.Context) error {
 	ctx, scope := at(c)
 	id, err := workID(c)
@@ -164,7 +176,13 @@ func (h *Pages) moveTask(c echo.Context) error {
 		return err
 	}
 	status := workspace.Status(c.FormValue("status"))
-	task, err := h.cfg.Workspace.PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
+	patch := workspace.TaskPatch{Status: &status}
+	if above, err := uuid.Parse(c.FormValue("after")); err == nil {
+		patch.After = &above
+	} else if below, err := uuid.Parse(c.FormValue("before")); err == nil {
+		patch.Before = &below
+	}
+	task, err := h.work(c).PatchTask(ctx, scope, id, patch)
 	if err != nil {
 		return err
 	}
@@ -177,11 +195,11 @@ func (h *Pages) deleteTask(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	task, err := h.cfg.Workspace.GetTask(ctx, scope, id)
+	task, err := h.work(c).GetTask(ctx, scope, id)
 	if err != nil {
 		return err
 	}
-	if err = h.cfg.Workspace.DeleteTask(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteTask(ctx, scope, id); err != nil {
 		return err
 	}
 	return see(c, "/projects/"+task.ProjectID.String(), "“%s” was deleted.", task.Title)

@@ -27,7 +27,7 @@ func (h *Pages) uploadFile(c echo.Context) error {
 	req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, h.cfg.Workspace.MaxUploadBytes()+multipartRoom)
 	part, err := filePart(req)
 	if err == nil {
-		_, err = h.cfg.Workspace.CreateAttachment(ctx, scope, id, part.FileName(), part)
+		_, err = h.work(c).CreateAttachment(ctx, scope, id, part.FileName(), part)
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		err = invalid("The file was not stored.", "file", "Choose a file of at most "+byteSize(h.cfg.Workspace.MaxUploadBytes())+".")
@@ -66,7 +66,7 @@ func (h *Pages) file(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.OpenAttachment(ctx, scope, id)
+	file, err := h.work(c).OpenAttachment(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (h *Pages) thumbnail(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.OpenThumbnail(ctx, scope, id)
+	file, err := h.work(c).OpenThumbnail(ctx, scope, id)
 	if err != nil {
 		return err
 	}
@@ -105,11 +105,11 @@ func (h *Pages) deleteFile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := h.cfg.Workspace.GetAttachment(ctx, scope, id)
+	file, err := h.work(c).GetAttachment(ctx, scope, id)
 	if err != nil {
 		return err
 	}
-	if err = h.cfg.Workspace.DeleteAttachment(ctx, scope, id); err != nil {
+	if err = h.work(c).DeleteAttachment(ctx, scope, id); err != nil {
 		return err
 	}
 	return back(c, "/tasks/"+file.TaskID.String()+"#files", "The file was deleted.")

@@ -11,6 +11,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -38,6 +39,11 @@ func (h *Pages) workRoutes(r routes) {
 	r.get("/files/:id/thumbnail", h.thumbnail, read)
 	r.post("/files/:id/delete", h.deleteFile, write)
 
+	r.get("/search", h.search, read)
+	r.get("/usage", h.usage, h.require(identity.ActionSeeUsage))
+	h.commentRoutes(r)
+	h.brandingRoutes(r)
+	h.webhookRoutes(r)
 	if h.cfg.Live != nil {
 		r.get("/events", h.events, read)
 	}
@@ -48,6 +54,12 @@ func (h *Pages) workRoutes(r routes) {
 func at(c echo.Context) (context.Context, tenantschema.Scope) {
 	ctx := c.Request().Context()
 	return ctx, httpapi.ScopeOf(ctx)
+}
+
+// work gives the product as who is signed in.
+func (h *Pages) work(c echo.Context) *workspace.Service {
+	p := caller(c)
+	return h.cfg.Workspace.As(workspace.Actor{UserID: p.UserID, Name: p.Name, Moderates: p.May(identity.ActionManageMembers)})
 }
 
 // workID gives the id in the path. What is none names nothing: the page is not there.

@@ -18,6 +18,7 @@ const (
 	EventTaskCreated       = "task.created"
 	EventTaskStatusChanged = "task.status_changed"
 	EventTaskDeleted       = "task.deleted"
+	EventCommentCreated    = "comment.created"
 	// EventImportFinished and EventImportFailed stand for all tasks that the import made.
 	EventImportFinished = "import.finished"
 	EventImportFailed   = "import.failed"
@@ -29,7 +30,7 @@ const (
 	subjectImport = "import"
 )
 
-// EventKinds lists those that are published: the others stand for many tasks at once, and are for the feed alone.
+// EventKinds lists those that are published: the others are for the feed alone.
 func EventKinds() []string {
 	return []string{EventTaskCreated, EventTaskStatusChanged, EventTaskDeleted}
 }
@@ -45,6 +46,10 @@ type ActivityRecorded struct {
 	// TaskID or ImportID is what it happened to.
 	TaskID   uuid.UUID `json:"task_id,omitzero"`
 	ImportID uuid.UUID `json:"import_id,omitzero"`
+	// CommentID is what was said of the task.
+	CommentID uuid.UUID `json:"comment_id,omitzero"`
+	// ActorID is the person or key that did it. The name is looked up when it is written down.
+	ActorID uuid.UUID `json:"actor_id,omitzero"`
 	// From and To are the statuses of an [EventTaskStatusChanged].
 	From Status `json:"from,omitempty"`
 	To   Status `json:"to,omitempty"`
@@ -85,7 +90,10 @@ type Activity struct {
 	SubjectID   uuid.UUID    `json:"subject_id"`
 	ProjectID   *uuid.UUID   `json:"project_id,omitempty"`
 	Data        ActivityData `json:"data"`
-	OccurredAt  time.Time    `json:"occurred_at"`
+	// ActorID is the person or key that did it; nil for what came by itself. ActorName is what they were called then.
+	ActorID    *uuid.UUID `json:"actor_id,omitempty"`
+	ActorName  string     `json:"actor_name"`
+	OccurredAt time.Time  `json:"occurred_at"`
 }
 
 // ActivityData is what more there is to say about an event; which fields there are is up to its kind.
@@ -94,6 +102,8 @@ type ActivityData struct {
 	To      Status `json:"to,omitempty"`
 	Created int    `json:"created,omitempty"`
 	Failed  int    `json:"failed,omitempty"`
+	// CommentID is the comment that was written.
+	CommentID uuid.UUID `json:"comment_id,omitzero"`
 }
 
 // ActivityFilter chooses entries of the feed: those that fit all of its fields. The zero filter chooses all.
@@ -122,7 +132,7 @@ func (s *Service) record(ctx context.Context, tx *tenantschema.Tx, event Activit
 	if err != nil {
 		return id, err
 	}
-	event.EventID = id
+	event.EventID, event.ActorID = id, s.actor.id()
 	_, err = s.jobs.Enqueue(ctx, tx, event, job.Opts{})
 	return id, err
 }
@@ -133,7 +143,7 @@ func (s *Service) RecordActivity(ctx context.Context, scope tenantschema.Scope, 
 	if err != nil {
 		return failed("record activity", err)
 	}
-	data, err := json.Marshal(ActivityData{From: event.From, To: event.To, Created: event.Created, Failed: event.Failed})
+	data, err := json.Marshal(ActivityData{From: event.From, To: event.To, Created: event.Created, Failed: event.Failed, CommentID: event.CommentID})
 	if err != nil {
 		return failed("record activity", err)
 	}
@@ -141,9 +151,12 @@ func (s *Service) RecordActivity(ctx context.Context, scope tenantschema.Scope, 
 	if event.ImportID != uuid.Nil {
 		subject, subjectID = subjectImport, event.ImportID
 	}
-	const sql = `INSERT INTO activity (id, event_id, kind, subject_type, subject_id, project_id, data, occurred_at, recorded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (event_id) DO NOTHING`
-	_, err = scope.Exec(ctx, sql, id, event.EventID, event.Event, subject, subjectID, event.ProjectID, string(data), event.At, s.now())
+	const sql = `INSERT INTO activity (id, event_id, kind, subject_type, subject_id, project_id, data, occurred_at, recorded_at, actor_id, actor_name)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    coalesce((SELECT display_name FROM users WHERE id = $10), (SELECT name FROM api_keys WHERE id = $10), ''))
+ON CONFLICT (event_id) DO NOTHING`
+	_, err = scope.Exec(ctx, sql, id, event.EventID, event.Event, subject, subjectID, event.ProjectID, string(data), event.At, s.now(),
+		orNil(event.ActorID))
 	if err != nil {
 		return failed("record activity", err)
 	}
@@ -169,7 +182,7 @@ func (s *Service) ListActivity(ctx context.Context, scope tenantschema.Scope, f 
 }
 
 func (f ActivityFilter) sql(w window) (string, []any) {
-	sql := `SELECT id, event_id, kind, subject_type, subject_id, project_id, data, occurred_at FROM activity WHERE event_id < $1`
+	sql := `SELECT id, event_id, kind, subject_type, subject_id, project_id, data, actor_id, actor_name, occurred_at FROM activity WHERE event_id < $1`
 	args := []any{w.before, w.fetch()}
 	if f.ProjectID != nil {
 		args = append(args, *f.ProjectID)
@@ -184,7 +197,7 @@ func (f ActivityFilter) sql(w window) (string, []any) {
 
 func scanActivity(row pgx.CollectableRow) (Activity, error) {
 	var a Activity
-	err := row.Scan(&a.ID, &a.EventID, &a.Kind, &a.SubjectType, &a.SubjectID, &a.ProjectID, &a.Data, &a.OccurredAt)
+	err := row.Scan(&a.ID, &a.EventID, &a.Kind, &a.SubjectType, &a.SubjectID, &a.ProjectID, &a.Data, &a.ActorID, &a.ActorName, &a.OccurredAt)
 	a.OccurredAt = a.OccurredAt.UTC()
 	return a, err
 }

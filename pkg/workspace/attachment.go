@@ -79,7 +79,7 @@ func (s *Service) CreateAttachment(
 		if err := s.reserveStorage(ctx, tx, a.SizeBytes); err != nil {
 			return err
 		}
-		if err := insertAttachment(ctx, tx, a, sum); err != nil {
+		if err := insertAttachment(ctx, tx, a, sum, s.actor); err != nil {
 			return err
 		}
 		if pictured(a.ContentType) {
@@ -200,10 +200,11 @@ func (c *checker) fileName(path, text string) string {
 }
 
 // insertAttachment finds no row if there is no such task.
-func insertAttachment(ctx context.Context, tx *tenantschema.Tx, a Attachment, sum []byte) error {
-	const sql = `INSERT INTO attachments (id, task_id, file_name, content_type, size_bytes, sha256, storage_key, created_at)
-SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM tasks AS t WHERE t.id = $2 RETURNING ` + attachmentColumns
-	_, err := queryAttachment(ctx, tx, sql, a.ID, a.TaskID, a.FileName, a.ContentType, a.SizeBytes, sum, attachmentKey(a.ID), a.CreatedAt)
+func insertAttachment(ctx context.Context, tx *tenantschema.Tx, a Attachment, sum []byte, by Actor) error {
+	const sql = `INSERT INTO attachments (id, task_id, file_name, content_type, size_bytes, sha256, storage_key, created_at, uploaded_by)
+SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 FROM tasks AS t WHERE t.id = $2 RETURNING ` + attachmentColumns
+	_, err := queryAttachment(ctx, tx, sql, a.ID, a.TaskID, a.FileName, a.ContentType, a.SizeBytes, sum, attachmentKey(a.ID), a.CreatedAt,
+		by.user())
 	return err
 }
 

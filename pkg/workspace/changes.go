@@ -39,12 +39,13 @@ func (s *Service) ListChanges(ctx context.Context, scope tenantschema.Scope, aft
 const (
 	taskNote    = "project_id, id"
 	projectNote = "id, NULL::uuid"
+	labelNote   = "NULL::uuid, NULL::uuid"
 )
 
 // noted makes a statement of one that changes rows and returns their columns: it notes each as a change, whose id is the parameter id, and gives
-// the same columns. of names those that hold the project and the task; columns are names, as returned.
+// the same columns, which get those names. of names those that hold the project and the task.
 func noted(statement, id, of, columns string) string {
-	return `WITH changed AS (` + statement + `), noted AS (INSERT INTO changes (id, project_id, task_id) SELECT ` + id + `::uuid, ` + of +
+	return `WITH changed (` + columns + `) AS (` + statement + `), noted AS (INSERT INTO changes (id, project_id, task_id) SELECT ` + id + `::uuid, ` + of +
 		` FROM changed) SELECT ` + columns + ` FROM changed`
 }
 

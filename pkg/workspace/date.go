@@ -76,3 +76,8 @@ func dateOr(d *Date, none pgtype.InfinityModifier) pgtype.Date {
 	}
 	return pgtype.Date{Time: d.day, Valid: true}
 }
+
+// In gives the moment when the day begins.
+func (d Date) In(zone *time.Location) time.Time {
+	return time.Date(d.day.Year(), d.day.Month(), d.day.Day(), 0, 0, 0, 0, zone)
+}

@@ -3,6 +3,7 @@ package workspace
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 const (
 	foreignKeyViolation = "23503"
 	checkViolation      = "23514"
+	uniqueViolation     = "23505"
 )
 
 // fieldOf names the field of the input that a constraint of the schema guards, and what would be right. Inputs are checked before they
@@ -26,7 +28,13 @@ func fieldOf(sqlState, constraint string) (apperr.Field, bool) {
 		return apperr.Field{Path: "project_id", Message: "There is no such project."}, true
 	case foreignKeyViolation + " tasks_assignee_id_fkey":
 		return apperr.Field{Path: "assignee_id", Message: "There is no such user."}, true
-	case checkViolation + " projects_name_check":
+	case foreignKeyViolation + " task_labels_label_id_fkey":
+		return apperr.Field{Path: "label_ids", Message: "One of them is no label."}, true
+	case uniqueViolation + " labels_name_key":
+		return apperr.Field{Path: "name", Message: "Another label has this name."}, true
+	case checkViolation + " comments_body_check":
+		return apperr.Field{Path: "body", Message: "This text is not accepted: give a shorter one."}, true
+	case checkViolation + " projects_name_check", checkViolation + " labels_name_check":
 		return apperr.Field{Path: "name", Message: "This name is not accepted: give a shorter one."}, true
 	case checkViolation + " projects_description_check", checkViolation + " tasks_description_check":
 		return apperr.Field{Path: "description", Message: "This description is not accepted: give a shorter one."}, true
@@ -40,6 +48,17 @@ func fieldOf(sqlState, constraint string) (apperr.Field, bool) {
 		return apperr.Field{Path: "due_on", Message: "This date is not accepted."}, true
 	}
 	return apperr.Field{}, false
+}
+
+// ErrChanged is what a change was for that only wanted to be made to a thing as it was at a time, and came too late.
+var ErrChanged = errors.New("it has been changed since")
+
+// unchanged refuses to go on if a thing that was changed last at updated is not the one that the caller knows.
+func unchanged(since *time.Time, updated time.Time) error {
+	if since == nil || since.Equal(updated) {
+		return nil
+	}
+	return apperr.Wrap(ErrChanged, apperr.Conflict, "It has been changed by somebody else since you read it. Read it again, and decide anew.")
 }
 
 // failed wraps an error with the operation's name, and translates those of the database that are the caller's to mend. An error that is

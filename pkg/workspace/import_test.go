@@ -97,10 +97,12 @@ func TestImport(t *testing.T) {
 	due := workspace.NewDate(2026, time.December, 24)
 	require.Equal(t, workspace.Task{
 		ID: sweep.ID, ProjectID: project.ID, Title: "Sweep", Description: "All of it;\neven \"below\"", Status: workspace.StatusDone,
-		Priority: workspace.PriorityHigh, DueOn: &due, CreatedAt: now, UpdatedAt: now, CompletedAt: &now,
+		Priority: workspace.PriorityHigh, DueOn: &due, LabelIDs: []uuid.UUID{}, Position: sweep.Position,
+		CreatedAt: now, UpdatedAt: now, CompletedAt: &now,
 	}, sweep)
 	require.Equal(t, workspace.Task{
-		ID: mop.ID, ProjectID: project.ID, Title: "=Mop", Description: "<b>", Status: workspace.StatusTodo, CreatedAt: now, UpdatedAt: now,
+		ID: mop.ID, ProjectID: project.ID, Title: "=Mop", Description: "<b>", Status: workspace.StatusTodo,
+		LabelIDs: []uuid.UUID{}, Position: mop.Position, CreatedAt: now, UpdatedAt: now,
 	}, mop)
 
 	// The feed has one entry of all.

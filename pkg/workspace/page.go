@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -48,24 +49,26 @@ func tagOf(list string, filters any) (cursorTag, error) {
 	return cursorTag(sum[:tagLen]), nil
 }
 
-func encodeCursor(tag cursorTag, last uuid.UUID) string {
-	return base64.RawURLEncoding.EncodeToString(append(tag[:], last[:]...))
+// encodeCursor puts what the list is ordered by, if that is not the id alone, behind the id.
+func encodeCursor(tag cursorTag, last uuid.UUID, value string) string {
+	return base64.RawURLEncoding.EncodeToString(append(append(tag[:], last[:]...), value...))
 }
 
-func decodeCursor(tag cursorTag, cursor string) (uuid.UUID, error) {
+func decodeCursor(tag cursorTag, cursor string) (uuid.UUID, string, error) {
 	const size = tagLen + len(uuid.UUID{})
-	if len(cursor) != base64.RawURLEncoding.EncodedLen(size) {
-		return uuid.UUID{}, errCursor("This is not a cursor of ours. Use the next of the page before, or none for the first page.")
-	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) != size {
-		return uuid.UUID{}, errCursor("This is not a cursor of ours. Use the next of the page before, or none for the first page.")
+	if err != nil || len(raw) < size || strings.ContainsAny(cursor, "\r\n") {
+		return uuid.UUID{}, "", errNoCursor()
 	}
 	if cursorTag(raw[:tagLen]) != tag {
-		return uuid.UUID{}, errCursor("This cursor belongs to another list or other filters. " +
+		return uuid.UUID{}, "", errCursor("This cursor belongs to another list or other filters. " +
 			"Keep the filters from page to page, or start without a cursor.")
 	}
-	return uuid.UUID(raw[tagLen:]), nil
+	return uuid.UUID(raw[tagLen:size]), string(raw[size:]), nil
+}
+
+func errNoCursor() error {
+	return errCursor("This is not a cursor of ours. Use the next of the page before, or none for the first page.")
 }
 
 func errCursor(message string) error {
@@ -76,10 +79,21 @@ func errCursor(message string) error {
 type window struct {
 	tag    cursorTag
 	before uuid.UUID
+	// beyond is what else the last item given was ordered by.
+	beyond string
 	limit  int
 }
 
 func (p PageRequest) window(list string, filters any) (window, error) {
+	w, err := p.windowBy(list, filters)
+	if err == nil && w.beyond != "" {
+		err = errNoCursor()
+	}
+	return w, err
+}
+
+// windowBy is window for a list that is ordered by something else before the id. What the cursor says of it must be checked.
+func (p PageRequest) windowBy(list string, filters any) (window, error) {
 	if p.Limit < 0 || p.Limit > MaxLimit {
 		return window{}, apperr.New(apperr.Invalid, "The page cannot be that long.").
 			WithField("limit", fmt.Sprintf("Give a number from 1 to %d.", MaxLimit))
@@ -94,7 +108,7 @@ func (p PageRequest) window(list string, filters any) (window, error) {
 		w.limit = DefaultLimit
 	}
 	if p.Cursor != "" {
-		w.before, err = decodeCursor(tag, p.Cursor)
+		w.before, w.beyond, err = decodeCursor(tag, p.Cursor)
 	}
 	return w, err
 }
@@ -104,9 +118,15 @@ func (w window) fetch() int { return w.limit + 1 }
 
 // pageOf cuts the rows that were fetched to the page. key gives what the list is ordered by.
 func pageOf[T any](w window, rows []T, key func(T) uuid.UUID) Page[T] {
+	return pageBy(w, rows, func(row T) (uuid.UUID, string) { return key(row), "" })
+}
+
+// pageBy is pageOf for a list that is ordered by something else before the id.
+func pageBy[T any](w window, rows []T, key func(T) (uuid.UUID, string)) Page[T] {
 	if len(rows) <= w.limit {
 		return Page[T]{Items: rows}
 	}
 	rows = rows[:w.limit]
-	return Page[T]{Items: rows, Next: encodeCursor(w.tag, key(rows[w.limit-1]))}
+	last, value := key(rows[w.limit-1])
+	return Page[T]{Items: rows, Next: encodeCursor(w.tag, last, value)}
 }

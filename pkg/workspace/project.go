@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +35,8 @@ type ProjectPatch struct {
 	Name        *string
 	Description *string
 	Archived    *bool
+	// UnchangedSince, if not nil, makes it a patch of the project that was changed last at that time, and of no later one: [ErrChanged].
+	UnchangedSince *time.Time
 }
 
 // ProjectFilter chooses projects. The zero filter chooses all.
@@ -126,13 +129,16 @@ func (s *Service) PatchProject(ctx context.Context, scope tenantschema.Scope, id
     description = coalesce($3, description),
     archived_at = CASE WHEN $4::boolean IS NULL THEN archived_at WHEN $4 THEN coalesce(archived_at, $5) END,
     updated_at = $5
-WHERE id = $1 RETURNING ` + projectColumns
+WHERE id = $1 AND ($6::timestamptz IS NULL OR updated_at = $6) RETURNING ` + projectColumns
 	change, err := uuid.NewV7()
 	if err != nil {
 		return Project{}, failed("patch project", err)
 	}
-	project, err := queryProject(ctx, scope, noted(sql, "$6", projectNote, projectColumns), id, patch.Name, patch.Description, patch.Archived, s.now(),
-		change)
+	project, err := queryProject(ctx, scope, noted(sql, "$7", projectNote, projectColumns), id, patch.Name, patch.Description, patch.Archived, s.now(),
+		patch.UnchangedSince, change)
+	if errors.Is(err, pgx.ErrNoRows) && patch.UnchangedSince != nil {
+		return Project{}, s.projectChanged(ctx, scope, id, *patch.UnchangedSince)
+	}
 	if err != nil {
 		return Project{}, failedOn("patch project", "project", id, err)
 	}
@@ -142,15 +148,37 @@ WHERE id = $1 RETURNING ` + projectColumns
 // DeleteProject deletes a project for ever, with its tasks and all that hangs on them. The feed keeps what it knows. The error is
 // apperr.NotFound if there is none with that id.
 func (s *Service) DeleteProject(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
+	return s.DeleteProjectUnchanged(ctx, scope, id, nil)
+}
+
+// DeleteProjectUnchanged is [Service.DeleteProject] of a project that was changed last at that time, and of no later one: [ErrChanged]. nil is
+// any time.
+func (s *Service) DeleteProjectUnchanged(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, since *time.Time) error {
 	change, err := uuid.NewV7()
 	if err != nil {
 		return failed("delete project", err)
 	}
-	const sql = `DELETE FROM projects WHERE id = $1 RETURNING ` + projectColumns
-	if _, err = queryProject(ctx, scope, noted(sql, "$2", projectNote, projectColumns), id, change); err != nil {
+	const sql = `DELETE FROM projects WHERE id = $1 AND ($2::timestamptz IS NULL OR updated_at = $2) RETURNING ` + projectColumns
+	_, err = queryProject(ctx, scope, noted(sql, "$3", projectNote, projectColumns), id, since, change)
+	if errors.Is(err, pgx.ErrNoRows) && since != nil {
+		return s.projectChanged(ctx, scope, id, *since)
+	}
+	if err != nil {
 		return failedOn("delete project", "project", id, err)
 	}
 	return nil
+}
+
+// projectChanged says why no project was found as it was at the time: it is gone, or was changed.
+func (s *Service) projectChanged(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, since time.Time) error {
+	project, err := s.GetProject(ctx, scope, id)
+	if err != nil {
+		return err
+	}
+	if since.Equal(project.UpdatedAt) { // Made anew meanwhile, which an id is not: somebody has set it back.
+		since = time.Time{}
+	}
+	return unchanged(&since, project.UpdatedAt)
 }
 
 const projectColumns = `id, name, description, archived_at, created_at, updated_at`

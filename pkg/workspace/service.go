@@ -58,6 +58,7 @@ type Service struct {
 	events    Events
 	quota     Quota
 	clock     func() time.Time
+	actor     Actor
 	// drawing has room for one: a decoded picture may take hundreds of megabytes.
 	drawing chan struct{}
 }

@@ -37,7 +37,7 @@ type bundle struct {
 	dir   string
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	db := pgtest.New(t)
 	queue, err := jobqueue.New(jobqueue.Config{})
@@ -55,7 +55,7 @@ func setup(t *testing.T) *bundle {
 }
 
 // project makes a project for tests that are about something else.
-func (b *bundle) project(t *testing.T, scope tenantschema.Scope, name string) workspace.Project {
+func (b *bundle) project(t testing.TB, scope tenantschema.Scope, name string) workspace.Project {
 	t.Helper()
 	project, err := b.CreateProject(t.Context(), scope, workspace.NewProject{Name: name})
 	require.NoError(t, err)

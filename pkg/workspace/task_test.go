@@ -26,7 +26,8 @@ func TestTaskLife(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, workspace.Task{
 		ID: made.ID, ProjectID: project.ID, Title: "Sweep", Description: "All of it.", Status: workspace.StatusTodo,
-		Priority: workspace.PriorityHigh, AssigneeID: &ada, DueOn: &due, CreatedAt: b.clock.Now(), UpdatedAt: b.clock.Now(),
+		Priority: workspace.PriorityHigh, AssigneeID: &ada, DueOn: &due, LabelIDs: []uuid.UUID{}, Position: made.Position,
+		CreatedAt: b.clock.Now(), UpdatedAt: b.clock.Now(),
 	}, made)
 	got, err := b.GetTask(ctx, b.acme, made.ID)
 	require.NoError(t, err)

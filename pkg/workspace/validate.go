@@ -3,6 +3,7 @@ package workspace
 import (
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -74,5 +75,12 @@ func pattern(text string) *string {
 func (c *checker) date(path string, d *Date) {
 	if d != nil && !d.valid() {
 		c.add(path, "Give a date like 2026-11-24, of the years 0001 to 9999.")
+	}
+}
+
+// moment checks a time that may be nil. Beyond these years PostgreSQL and Go do not understand one another.
+func (c *checker) moment(path string, t *time.Time) {
+	if t != nil && (t.Year() < 1 || t.Year() > 9999) {
+		c.add(path, "Give a time like 2026-11-24T09:00:00Z, of the years 0001 to 9999.")
 	}
 }
