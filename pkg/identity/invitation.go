@@ -239,7 +239,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, scope tenantschema.Scope
 func (s *Service) join(ctx context.Context, tx *tenantschema.Tx, invitation uuid.UUID, in NewUser) (User, error) {
 	now := s.now()
 	var role Role
-	const sql = `UPDATE invitations SET accepted_at = $2 WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
+	const sql = `UPDATE invitations SET accepted_at = $2
+WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
 	err := tx.QueryRow(ctx, sql, invitation, now).Scan(&role)
 	if isNoRows(err) {
 		return User{}, errLink()

@@ -39,7 +39,8 @@ func (s *Service) memberOf(ctx context.Context, tx *tenantschema.Tx, p Provider,
 		return User{}, err
 	}
 	now := s.now()
-	_, err = tx.Exec(ctx, `INSERT INTO oidc_identities (provider_id, subject, user_id, created_at) VALUES ($1, $2, $3, $4)`, p.ID, who.subject, u.ID, now)
+	_, err = tx.Exec(ctx, `INSERT INTO oidc_identities (provider_id, subject, user_id, created_at) VALUES ($1, $2, $3, $4)`,
+		p.ID, who.subject, u.ID, now)
 	if err == nil && u.EmailVerifiedAt == nil {
 		u.EmailVerifiedAt = &now
 		_, err = tx.Exec(ctx, `UPDATE users SET email_verified_at = $2 WHERE id = $1`, u.ID, now)
