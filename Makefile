@@ -62,7 +62,7 @@ race: ## The tests of what runs concurrently under the race detector, in random 
 
 .PHONY: lint
 lint: $(LINT) ## Formatting, go vet, golangci-lint, go.mod, shell scripts
-	@rows=$$(gofmt -l cmd migrations pkg tenantschema); [[ -z $$rows ]] || { printf 'gofmt would change:\n%s\n' "$$rows" >&2; exit 1; }
+	@rows=$$(gofmt -l cmd examples migrations pkg tenantschema); [[ -z $$rows ]] || { printf 'gofmt would change:\n%s\n' "$$rows" >&2; exit 1; }
 	go vet ./...
 	$(LINT) run
 	go mod tidy -diff
@@ -123,6 +123,10 @@ fleet-drill: ## A fleet of TENANTS=2000 is migrated while it is served, killed h
 .PHONY: isolation-doc
 isolation-doc: ## docs/isolation.md, written anew from the table of attacks
 	$(WITH_POSTGRES) go test ./tenantschema -run TestAttackMatrix_Page -update
+
+.PHONY: browser-test
+browser-test: ## Chromium works with the pages of a real `rowhouse up`; pictures of them are left in bin/screenshots
+	.ci/browser
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME=20s each

@@ -1,9 +1,13 @@
 // Package migrations holds the SQL that makes Rowhouse's schemas, as goose files.
 //
-//	control/  the catalog, in schema rowhouse
-//	tenant/   the schema of one tenant of the product that ships; it names no schema, since it runs in every tenant's
+//	control/   the catalog, in schema rowhouse
+//	platform/  what the schema of every tenant holds, whatever the product: its people, their keys, jobs, mails, webhooks
+//	tenant/    the rest of the schema of a tenant of the product that ships, the workspace
 //
-// Rules for tenant files: expand, then contract (code runs on the previous version too); every table has a primary key and every
+// Tenants' files name no schema, since they run in every tenant's. Those of platform and tenant are numbered together, in the order in which
+// they were released. Another product's own files begin at 10001; [With] puts them behind the platform's.
+//
+// Rules for tenants' files: expand, then contract (code runs on the previous version too); every table has a primary key and every
 // constraint a name; no enums, domains, functions, triggers, serials or references to other schemas.
 package migrations
 
@@ -12,14 +16,23 @@ import (
 	"io/fs"
 )
 
-//go:embed control/*.sql tenant/*.sql
+//go:embed control/*.sql platform/*.sql tenant/*.sql
 var files embed.FS
 
 // Control gives the catalog's files.
 func Control() fs.FS { return sub("control") }
 
-// Tenant gives the files of a tenant's schema.
-func Tenant() fs.FS { return sub("tenant") }
+// Workspace gives the files of the workspace's own tables, for [With].
+func Workspace() fs.FS { return sub("tenant") }
+
+// Tenant gives all files of the schema of a tenant of the workspace.
+func Tenant() fs.FS {
+	all, err := With(Workspace())
+	if err != nil {
+		panic(err) // Both were embedded by the compiler, and a test has merged them.
+	}
+	return all
+}
 
 func sub(dir string) fs.FS {
 	fsys, err := fs.Sub(files, dir)

@@ -24,8 +24,8 @@ type conn struct {
 	// backend lives.
 	seen map[Name]*resident
 	load int
-	// enter, none, leave, back and locks are the statements that every connection has.
-	enter, none, leave, back, locks *pgconn.StatementDescription
+	// enter, timed, none, leave, back and locks are the statements that every connection has.
+	enter, timed, none, leave, back, locks *pgconn.StatementDescription
 
 	login *login
 	busy  bool
@@ -41,9 +41,10 @@ type conn struct {
 type resident struct {
 	// relations are those that the backend has loaded, as bits.
 	relations []uint64
-	// entry are the arguments of its entry: schema and seal. The seal is made anew when renew has come.
-	entry [2][]byte
-	renew time.Time
+	// entry are the arguments of its entry: schema, seal, and statement_timeout if there is one. The seal is made anew when renew has come.
+	entry   [3][]byte
+	renew   time.Time
+	timeout time.Duration
 }
 
 // Limits of a connection that [Config] does not set.
@@ -106,7 +107,7 @@ func (c *conn) greet(ctx context.Context, db *DB) error {
 		name, sql string
 		sd        **pgconn.StatementDescription
 	}{
-		{"rh_enter", sqlEnter, &c.enter}, {"rh_locks", sqlLocks, &c.locks},
+		{"rh_enter", sqlEnter, &c.enter}, {"rh_timed", sqlEnterTimed, &c.timed}, {"rh_locks", sqlLocks, &c.locks},
 		{"rh_none", sqlNone, &c.none}, {"rh_leave", sqlLeave, &c.leave}, {"rh_return", sqlReturn, &c.back},
 	}
 	pipeline := c.pg.PgConn().StartPipeline(ctx) // One round trip: a connection is opened while somebody waits for it.
@@ -188,7 +189,7 @@ func (c *conn) touch(name Name, relations []int) {
 func (c *conn) resident(name Name) *resident {
 	r := c.seen[name]
 	if r == nil {
-		r = &resident{entry: [2][]byte{[]byte(name.s), nil}}
+		r = &resident{entry: [3][]byte{[]byte(name.s)}}
 		c.seen[name] = r
 	}
 	return r
@@ -231,18 +232,26 @@ type lease struct {
 	ended atomic.Bool
 }
 
-// entry gives the arguments by which a transaction that begins now enters the tenant: the schema, and the seal where there is a key.
+// entry gives the arguments by which a transaction that begins now enters the tenant: the schema, the seal where there is a key, and the
+// statement_timeout if the tenant has one.
 func (l *lease) entry() [][]byte {
 	r := l.c.resident(l.t.Schema)
+	args := r.entry[:2]
+	if d := l.t.StatementTimeout; d > 0 {
+		if r.timeout != d {
+			r.timeout, r.entry[2] = d, []byte(timeoutText(d))
+		}
+		args = r.entry[:]
+	}
 	if l.db.cfg.SealKey == nil {
-		return r.entry[:]
+		return args
 	}
 	key := l.db.cfg.SealKey()
 	if now := l.c.now(); l.db.cfg.Pooler || !now.Before(r.renew) || !key.made(r.entry[1]) {
 		r.entry[1] = key.seal(l.t.Schema, l.pid, now.Add(sealFor))
 		r.renew = now.Add(sealFor / 2)
 	}
-	return r.entry[:]
+	return args
 }
 
 // pin opens the transaction of f on the pooler, which chooses a session for it, and asks which.
@@ -305,5 +314,5 @@ func (l *lease) releaseUnless(finished *bool) {
 // kill closes the connection, so that release cannot give it to anybody else.
 func (l *lease) kill() { l.c.close() }
 
-// lockTimeoutText gives PostgreSQL's form of a duration in milliseconds, at least one.
-func lockTimeoutText(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
+// timeoutText gives PostgreSQL's form of a duration in milliseconds, at least one.
+func timeoutText(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }

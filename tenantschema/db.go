@@ -68,7 +68,7 @@ func Open(cfg Config) (*DB, error) {
 	setDefault(&cfg.LockTimeout, 2*time.Second)
 	setDefault(&cfg.MaxRelations, 600)
 	setDefault(&cfg.MaxStatements, 768)
-	db := &DB{cfg: cfg, lockTimeout: lockTimeoutText(cfg.LockTimeout), descriptions: newDescriptions()}
+	db := &DB{cfg: cfg, lockTimeout: timeoutText(cfg.LockTimeout), descriptions: newDescriptions()}
 	db.batchTracer, _ = cfg.Tracer.(pgx.BatchTracer)
 	db.house = newHouse(db)
 	return db, nil

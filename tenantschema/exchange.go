@@ -217,7 +217,11 @@ func (x *exchange) prefix(f frame) {
 		if x.l.db.cfg.Pooler { // A pooler knows no startup parameters.
 			x.control(nil, sqlLimit, []byte(x.l.db.lockTimeout))
 		}
-		x.control(x.l.c.enter, sqlEnter, x.l.entry()...)
+		if args := x.l.entry(); x.l.t.StatementTimeout > 0 {
+			x.control(x.l.c.timed, sqlEnterTimed, args...)
+		} else {
+			x.control(x.l.c.enter, sqlEnter, args...)
+		}
 	}
 	if f.platform {
 		x.control(x.l.c.none, sqlNone)

@@ -127,7 +127,7 @@ func (s *Session) Fingerprint(ctx context.Context, name Name) (Fingerprint, erro
 	}
 	var lines []fingerprintLine
 	batch := &pgx.Batch{}
-	batch.Queue(fingerprintSettings, lockTimeoutText(s.p.cfg.LockTimeout))
+	batch.Queue(fingerprintSettings, timeoutText(s.p.cfg.LockTimeout))
 	batch.Queue(statement.Name, name.String()).Query(func(rows pgx.Rows) (err error) {
 		lines, err = pgx.CollectRows(rows, pgx.RowToStructByPos[fingerprintLine])
 		return err

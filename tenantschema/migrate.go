@@ -85,7 +85,7 @@ func (s *Session) MigrateTogether(ctx context.Context, specs []Spec, record func
 			}
 			s.script.open = true
 			if len(specs) > 1 && len(s.script.texts) == 0 {
-				s.script.add("set local lock_timeout = '" + lockTimeoutText(min(togetherLock, s.p.cfg.LockTimeout)) + "'")
+				s.script.add("set local lock_timeout = '" + timeoutText(min(togetherLock, s.p.cfg.LockTimeout)) + "'")
 			}
 			s.script.add(enterSQL(spec.Name))
 			s.versions.expect(found[i].fresh, found[i].versions)

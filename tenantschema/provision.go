@@ -84,9 +84,9 @@ func (p *Provisioner) Connect(ctx context.Context) (*Session, error) {
 	cfg.StatementCacheCapacity = 0
 	cfg.DescriptionCacheCapacity = 0
 	cfg.RuntimeParams["search_path"] = ""
-	cfg.RuntimeParams["lock_timeout"] = lockTimeoutText(p.cfg.LockTimeout)
+	cfg.RuntimeParams["lock_timeout"] = timeoutText(p.cfg.LockTimeout)
 	if p.cfg.StatementTimeout > 0 {
-		cfg.RuntimeParams["statement_timeout"] = lockTimeoutText(p.cfg.StatementTimeout)
+		cfg.RuntimeParams["statement_timeout"] = timeoutText(p.cfg.StatementTimeout)
 	}
 	driverConn, err := stdlib.GetConnector(*cfg).Connect(ctx)
 	if err != nil {

@@ -19,6 +19,9 @@ const (
 	sqlEnter = "select pg_catalog.set_config('role', $1, true), pg_catalog.set_config('search_path', $1, true), " +
 		"pg_catalog.set_config('" + sealSetting + "', $2, true)"
 
+	// The same, and $3 the statement_timeout in milliseconds. It holds from the next statement of the trip on.
+	sqlEnterTimed = sqlEnter + ", pg_catalog.set_config('statement_timeout', $3, true)"
+
 	// Into the login's own role, before each of the next two: in a hardened database that role, and not the tenant's, may call set_config.
 	sqlNone = "set local role none"
 

@@ -3,6 +3,7 @@ package tenantschema
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -63,6 +64,10 @@ type Tenant struct {
 	// Version is the schema version that the caller believes the tenant to be on. Prepared statements are kept apart by it, so that
 	// a fleet that is half migrated never meets "cached plan must not change result type".
 	Version int64
+	// StatementTimeout is how long a statement of the scope may take, in whole milliseconds; it fails with SQLSTATE 57014 then. 0 leaves the
+	// server's own setting. It travels with the entry and costs no round trip. The tenant's own SQL may change it for its transaction: it
+	// bounds what is slow, not what is hostile.
+	StatementTimeout time.Duration
 }
 
 // ErrNoTenant is returned for a scope of the zero Tenant.

@@ -1,4 +1,4 @@
-// Command rowhouse serves, works, migrates and administers a Rowhouse. See the README, or `rowhouse help`.
+// Command rowhouse serves, works, migrates and administers a Rowhouse with the workspace in it. See the README, or `rowhouse help`.
 package main
 
 import (
@@ -7,4 +7,4 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/cli"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() { os.Exit(cli.Main(product())) }

@@ -15,22 +15,18 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
-	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
-	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
+	"github.com/rowhousehq/rowhouse/pkg/live"
 	"github.com/rowhousehq/rowhouse/pkg/mail"
+	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
-	"github.com/rowhousehq/rowhouse/pkg/webhook"
-	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
-
-// codeVersions are the schemas of tenants that this program's code runs on.
-func codeVersions() tenantschema.Versions { return tenantschema.Versions{Min: 8} }
 
 // openPool opens a pool and makes sure that the database answers.
 func openPool(ctx context.Context, cfg *pgx.ConnConfig, maxConns int) (*pgxpool.Pool, error) {
@@ -65,13 +61,17 @@ type owner struct {
 }
 
 // openOwner connects as the owner.
-func openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (*owner, error) {
+func (c *cli) openOwner(ctx context.Context, cfg config.Config, logins *tenancy.Logins) (*owner, error) {
+	files, err := c.product.TenantFiles()
+	if err != nil {
+		return nil, err
+	}
 	ownerConfig, err := logins.Owner()
 	if err != nil {
 		return nil, err
 	}
 	provisioner, err := tenantschema.NewProvisioner(tenantschema.ProvisionerConfig{
-		ConnConfig: ownerConfig, Migrations: migrations.Tenant(),
+		ConnConfig: ownerConfig, Migrations: files,
 		LockTimeout: cfg.Tenants.LockTimeout, StatementTimeout: cfg.Tenants.StatementTimeout,
 	})
 	if err != nil {
@@ -121,19 +121,18 @@ func (o *owner) openEngine(ctx context.Context, cfg config.Config) (*tenantschem
 
 // platform is what a process that serves or works is made of. It holds no owner's credentials.
 type platform struct {
-	cfg      config.Config
-	log      *zap.Logger
-	metrics  *telemetry.Metrics
-	control  *pgxpool.Pool
-	engine   *tenantschema.DB
-	catalog  *tenancy.Catalog
-	product  *workspace.Service
-	webhooks *webhook.Service
-	keys     *identity.Service
-	mails    *mail.Service
-	mailbox  *mail.Files // shown on the admin address: only in `up`
-	jobs     *jobqueue.Client
-	works    bool // whether it works jobs, or only enqueues them
+	cfg     config.Config
+	log     *zap.Logger
+	metrics *telemetry.Metrics
+	control *pgxpool.Pool
+	engine  *tenantschema.DB
+	catalog *tenancy.Catalog
+	changes *cache.Hub
+	house   *rowhouse.House
+	live    *live.Hub    // nil if the product wants none
+	base    http.Handler // of the base domain
+	mailbox *mail.Files  // shown on the admin address: only in `up`
+	works   bool         // whether it works jobs, or only enqueues them
 }
 
 // newLogger makes the process's logger.
@@ -142,7 +141,9 @@ func (c *cli) newLogger(cfg config.Config) (*zap.Logger, error) {
 }
 
 // openPlatform connects as the control and cell roles. works says whether this process works jobs, or only enqueues them.
-func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, works bool) (_ *platform, err error) {
+func (c *cli) openPlatform(
+	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, works bool,
+) (_ *platform, err error) {
 	p := &platform{cfg: cfg, log: log, works: works}
 	defer func() {
 		if err != nil {
@@ -182,10 +183,14 @@ func openPlatform(ctx context.Context, cfg config.Config, logins *tenancy.Logins
 	if err = checkEngine(ctx, p.engine, logins); err != nil {
 		return nil, err
 	}
-	if p.keys, err = identity.New(identity.Config{}); err != nil {
+	p.changes, err = cache.Open(ctx, cache.Config{Listen: controlConfig, Log: log.Named("cache"), OnLookup: p.metrics.CacheLookedUp})
+	if err != nil {
 		return nil, err
 	}
-	if err = p.openJobs(); err != nil {
+	if err = p.openHouse(ctx, c.product, controlConfig); err != nil {
+		return nil, err
+	}
+	if err = p.openBase(logins, c.product.Title); err != nil {
 		return nil, err
 	}
 	if err = p.metrics.RegisterPool("control", func() telemetry.PoolStat { return telemetry.FromPgxPool(p.control.Stat()) }); err != nil {
@@ -226,11 +231,17 @@ func (c *cli) openProcess(ctx context.Context, cfg config.Config, works bool) (*
 	if logins, err = logins.WithoutOwner(); err != nil {
 		return nil, err
 	}
-	return openPlatform(ctx, cfg, logins, log, works)
+	return c.openPlatform(ctx, cfg, logins, log, works)
 }
 
 // close releases what is open, in the reverse order of opening.
 func (p *platform) close() {
+	if p.live != nil {
+		p.live.Close()
+	}
+	if p.changes != nil {
+		p.changes.Close()
+	}
 	if p.catalog != nil {
 		p.catalog.Close()
 	}
@@ -273,12 +284,7 @@ func serverConfig(cfg config.Config, log *zap.Logger, handler http.Handler) http
 
 // publicServer answers the tenants' hosts.
 func (p *platform) publicServer() (*httpapi.Server, error) {
-	s := p.cfg.Server
-	handler, err := httpapi.New(httpapi.Config{
-		BaseDomain: s.BaseDomain, Catalog: p.catalog, DB: p.engine, Keys: p.keys, Workspace: p.product, Webhooks: p.webhooks,
-		Log: p.log.Named("http"), Metrics: p.metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes), MaxImportBytes: int64(s.MaxImportBytes),
-		RequestTimeout: s.RequestTimeout, Versions: codeVersions(), Version: version,
-	})
+	handler, err := p.house.Handler(p.base)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +296,7 @@ func (p *platform) adminServer(draining func() bool) (*httpapi.Server, error) {
 	checks := append(databaseChecks(p.control), httpapi.Check{Name: "catalog", Probe: p.checkCatalog})
 	admin := httpapi.AdminConfig{Checks: checks, Metrics: p.metrics.Handler(), Draining: draining, Mailbox: p.mailbox}
 	if p.works && p.cfg.Jobs.UIPassword.IsSet() {
-		pages, err := p.jobs.UI("/jobs")
+		pages, err := p.house.Queue.UI("/jobs")
 		if err != nil {
 			return nil, err
 		}

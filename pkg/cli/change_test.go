@@ -15,6 +15,7 @@ import (
 // load sends requests of two tenants all the time, until done is called, which gives how many there were. None may fail.
 func load(t *testing.T, h *house, server *process) (done func() int64) {
 	t.Helper()
+	h.unlimited()
 	var n atomic.Int64
 	var wg sync.WaitGroup
 	stop := make(chan struct{})

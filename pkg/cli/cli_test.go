@@ -43,7 +43,7 @@ func TestCLI_UsageAndExitCodes(t *testing.T) {
 		{[]string{"tenant", "delete", "acme"}, 5, "--confirm acme"},
 		{[]string{"tenant", "delete", "acme", "--confirm", "acne"}, 5, "--confirm acme"},
 		{[]string{"key", "create", "acme"}, 2, "--name is missing"},
-		{[]string{"key", "create", "acme", "--name", "k", "--scopes", "admin"}, 2, "scopes"},
+		{[]string{"key", "create", "acme", "--name", "k", "--scopes", "root"}, 2, "scopes"},
 		{[]string{"key", "create", "acme", "--name", "k", "--expires-in", "-1h"}, 2, "--expires-in"},
 		{[]string{"key", "revoke", "acme", "1"}, 2, "key list acme"},
 		{[]string{"key", "revoke", "acme", "0197a5d4-0000-7000-8000-000000000000"}, 3, "key"},

@@ -2,18 +2,20 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
-	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -24,6 +26,8 @@ const demoFile = "demo.json"
 type demo struct {
 	tenant tenancy.Tenant
 	token  string
+	// email and password are the owner's; no password if it is not known.
+	email, password string
 }
 
 // demoNote is what is kept of a demo tenant in demoFile.
@@ -31,50 +35,18 @@ type demoNote struct {
 	Token string `json:"token"`
 	// Filled says that the sample data is complete, and is not to be made again when somebody deletes some of it.
 	Filled bool `json:"filled"`
+	// Password is that of the people who were made, each of whom has the same.
+	Password string `json:"password,omitempty"`
 }
 
-type demoProject struct {
-	name, description string
-	tasks             []workspace.NewTask
-}
-
-// demoTenants is what the demo tenants hold.
-func demoTenants() []struct {
-	slug, name string
-	projects   []demoProject
-} {
-	return []struct {
-		slug, name string
-		projects   []demoProject
-	}{
-		{"acme", "Acme Rockets", []demoProject{
-			{"Moon launch", "Rocket-powered roller skates, orbital edition.", []workspace.NewTask{
-				{Title: "Order 12 tonnes of propellant", Status: workspace.StatusDoing, Priority: 3},
-				{Title: "Paint the nose cone red"},
-				{Title: "Test the anvil release", Status: workspace.StatusDone, Priority: 1},
-			}},
-			{"Catalogue 2027", "Everything a coyote needs.", []workspace.NewTask{
-				{Title: "Photograph the portable hole"},
-				{Title: "Price the dehydrated boulders", Priority: 2},
-			}},
-		}},
-		{"globex", "Globex Weather", []demoProject{
-			{"Cloud factory", "Cumulus on demand.", []workspace.NewTask{
-				{Title: "Rent a bigger valley", Status: workspace.StatusDoing, Priority: 4},
-				{Title: "Hire a rain choir"},
-			}},
-			{"Hammock district", "Places to rest for everybody.", []workspace.NewTask{
-				{Title: "Compare knots", Status: workspace.StatusDone},
-				{Title: "Choose the trees", Priority: 2},
-				{Title: "Write the opening speech"},
-			}},
-		}},
-	}
+// demoTenants are the demo tenants, whatever the product.
+func demoTenants() []tenancy.NewTenant {
+	return []tenancy.NewTenant{{Slug: "acme", Name: "Acme Rockets"}, {Slug: "globex", Name: "Globex Weather"}}
 }
 
 // makeDemo makes the demo tenants with sample data and a key each, as far as they are not there. It may be cut off and run again.
 func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.Logins, p *platform) ([]demo, error) {
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +62,7 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 	}
 	var demos []demo
 	for _, want := range demoTenants() {
-		t, _, err := o.Create(ctx, tenancy.NewTenant{Slug: want.slug, Name: want.name})
+		t, _, err := o.Create(ctx, want)
 		if apperr.CodeOf(err) == apperr.Conflict { // Deleted a while ago, or made by somebody with another name: theirs, not ours.
 			c.note("no demo tenant: %v", err)
 			continue
@@ -104,8 +76,11 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 		}
 		note := notes[t.ID]
 		scope := p.engine.Tenant(t.Engine())
-		if !note.Filled {
-			if err = fillDemo(ctx, p.product, scope, want.projects); err != nil {
+		if note.Password, err = p.demoPeople(ctx, scope, t, note.Password); err != nil {
+			return nil, fmt.Errorf("make people of demo tenant %s: %w", t.Slug, err)
+		}
+		if !note.Filled && p.house.Demo != nil {
+			if err = p.house.Demo(ctx, scope, want.Slug); err != nil {
 				return nil, fmt.Errorf("fill demo tenant %s: %w", t.Slug, err)
 			}
 			note.Filled = true
@@ -115,14 +90,14 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 				return nil, fmt.Errorf("mail to demo tenant %s: %w", t.Slug, err)
 			}
 		}
-		if _, err = p.keys.Authenticate(ctx, scope, note.Token); err != nil {
-			_, note.Token, err = p.keys.CreateKey(ctx, scope, identity.NewKey{Name: "demo", Scopes: []string{identity.ScopeRead, identity.ScopeWrite}})
+		if _, err = p.house.Identity.Authenticate(ctx, scope, note.Token); err != nil {
+			_, note.Token, err = p.house.Identity.CreateKey(ctx, scope, identity.NewKey{Name: "demo", Scopes: []string{identity.ScopeRead, identity.ScopeWrite}})
 			if err != nil {
 				return nil, fmt.Errorf("make demo key of %s: %w", t.Slug, err)
 			}
 		}
 		notes[t.ID] = note
-		demos = append(demos, demo{tenant: t, token: note.Token})
+		demos = append(demos, demo{tenant: t, token: note.Token, email: demoAddress("ada", t), password: note.Password})
 	}
 	if text, err = json.MarshalIndent(notes, "", "  "); err != nil {
 		return nil, fmt.Errorf("write %s: %w", path, err)
@@ -133,32 +108,43 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 	return demos, nil
 }
 
-// fillDemo makes the projects and tasks that are not there yet, by name.
-func fillDemo(ctx context.Context, product *workspace.Service, scope tenantschema.Scope, projects []demoProject) error {
-	for _, want := range projects {
-		found, err := product.ListProjects(ctx, scope, workspace.ProjectFilter{Query: want.name}, workspace.PageRequest{})
+// demoAddress is one that nobody has.
+func demoAddress(name string, t tenancy.Tenant) string { return name + "@" + t.Slug + ".example" }
+
+// demoPeople makes an owner, a member and a guest with one password, and gives that; or the one that was kept, if they are there already.
+func (p *platform) demoPeople(ctx context.Context, scope tenantschema.Scope, t tenancy.Tenant, kept string) (string, error) {
+	password := kept
+	if password == "" {
+		password = strings.ToLower(rand.Text()[:16])
+	}
+	hash, err := p.house.Identity.HashPassword(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	var owner identity.User
+	for _, person := range []struct {
+		name, email string
+		role        identity.Role
+	}{
+		{"Ada Lovelace", "ada", identity.RoleOwner}, {"Ben Franklin", "ben", identity.RoleMember}, {"Gus Guest", "gus", identity.RoleGuest},
+	} {
+		user, err := p.house.Identity.CreateOwner(ctx, scope, identity.NewUser{
+			Email: demoAddress(person.email, t), DisplayName: person.name, PasswordHash: hash,
+		})
+		if apperr.CodeOf(err) == apperr.Conflict { // There already; or changed, which is theirs.
+			return kept, nil
+		}
 		if err != nil {
-			return err
+			return "", err
 		}
-		var project workspace.Project
-		if len(found.Items) > 0 {
-			project = found.Items[0]
-		} else if project, err = product.CreateProject(ctx, scope, workspace.NewProject{Name: want.name, Description: want.description}); err != nil {
-			return err
+		if person.role == identity.RoleOwner {
+			owner = user
+			continue
 		}
-		for _, task := range want.tasks {
-			there, err := product.ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &project.ID, Query: task.Title}, workspace.PageRequest{})
-			if err != nil {
-				return err
-			}
-			if len(there.Items) > 0 {
-				continue
-			}
-			task.ProjectID = project.ID
-			if _, err = product.CreateTask(ctx, scope, task); err != nil {
-				return err
-			}
+		as := identity.Principal{UserID: owner.ID, Role: owner.Role, ConfirmedAt: time.Now()}
+		if _, err = p.house.Identity.ChangeUser(ctx, scope, as, user.ID, identity.UserPatch{Role: &person.role}); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return password, nil
 }

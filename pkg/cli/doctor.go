@@ -47,7 +47,7 @@ func (c *cli) showTroubles(found []tenancy.Trouble, fix bool) error {
 			outcome = "--fix"
 			safe++
 		}
-		rows[i] = []string{t.Kind, t.Object, t.Problem, t.Fix, outcome}
+		rows[i] = []string{t.Kind, t.Object, t.Problem, c.named(t.Fix), outcome}
 	}
 	report.Left = len(found) - report.Fixed
 	header := []string{"KIND", "OBJECT", "PROBLEM", "TO MEND", "OUTCOME"}

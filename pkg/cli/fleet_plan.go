@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/migrationlint"
 )
@@ -51,7 +50,11 @@ func (c *cli) fleetPlan() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			marks, err := migrationlint.Locks(migrations.Tenant())
+			files, err := c.product.TenantFiles()
+			if err != nil {
+				return err
+			}
+			marks, err := migrationlint.Locks(files)
 			if err != nil {
 				return err
 			}

@@ -119,6 +119,7 @@ func TestFleet_Drill(t *testing.T) {
 		_, err = d.Owner.Exec(t.Context(), "insert into "+tenant.Schema.Quote()+".projects (id, name) values (gen_random_uuid(), 'poison')")
 		require.NoError(t, err)
 	}
+	h.unlimited()
 	server := h.start("serve")
 	v := &visitors{stop: make(chan struct{})}
 	for _, slug := range []string{list[0].Slug, list[n/3].Slug, poisoned[1]} {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
-	"github.com/rowhousehq/rowhouse/pkg/mail"
-	"github.com/rowhousehq/rowhouse/pkg/workspace"
+	"github.com/rowhousehq/rowhouse/pkg/live"
+	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -17,57 +19,37 @@ const (
 	rescueAfter = 40 * time.Second
 )
 
-// openJobs makes the queue's client, and the product, which enqueues through it. The product's workers are registered here.
-func (p *platform) openJobs() (err error) {
-	jobs := jobqueue.Config{}
-	workers := jobqueue.NewWorkers()
+// openHouse puts the product on the platform.
+func (p *platform) openHouse(ctx context.Context, product rowhouse.Product, listen *pgx.ConnConfig) (err error) {
+	jobs := jobqueue.Config{Pool: p.control}
 	if p.works {
 		jobs = jobqueue.Config{
-			Workers: workers, Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
-			Versions: codeVersions(), MaxWorkers: p.cfg.Jobs.Workers, MaxPerTenant: p.cfg.Jobs.MaxPerTenant, PollInterval: p.cfg.Jobs.PollInterval,
-			JobTimeout: jobTimeout, RescueAfter: rescueAfter,
+			Pool: p.control, DB: p.engine, Tenants: p.catalog, Log: p.log.Named("jobs"), Metrics: p.metrics,
+			Versions: product.Versions, MaxWorkers: p.cfg.Jobs.Workers, MaxPerTenant: p.cfg.Jobs.MaxPerTenant, PollInterval: p.cfg.Jobs.PollInterval,
+			JobTimeout: jobTimeout, RescueAfter: rescueAfter, Worked: p.changed,
 		}
 		if jobs.ScheduleMetrics, err = p.metrics.RegisterSchedules(); err != nil {
 			return err
 		}
-		jobqueue.HandleForgetEffects(workers)
-		if err = p.handle(workers); err != nil {
-			return err
-		}
 	}
-	if p.jobs, err = jobqueue.New(jobs); err != nil {
+	secret, err := readSecret(p.cfg)
+	if err != nil {
 		return err
 	}
-	if err = p.openMail(); err != nil {
-		return err
-	}
-	if p.webhooks, err = newWebhooks(p.cfg.Webhooks, p.jobs, p.metrics, p.log); err != nil {
-		return err
-	}
-	p.product, err = p.newProduct()
+	p.house, err = rowhouse.Open(product, rowhouse.Config{
+		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Plans: p.catalog, Cache: p.changes, Secret: secret, Jobs: jobs, Works: p.works, Log: p.log,
+		Metrics: p.metrics, Version: version, Changed: p.changed,
+		Live: func(read live.Read) (*live.Hub, error) {
+			p.live, err = live.New(ctx, live.Config{Read: read, Notify: p.control, Listen: listen, Log: p.log.Named("live")})
+			return p.live, err
+		},
+	})
 	return err
 }
 
-// handle registers the product's workers, and what comes by itself. The client is made with what the workers are, and the workers are methods
-// of services that enqueue through the client, so that they are looked up when they run.
-func (p *platform) handle(workers *jobqueue.Workers) error {
-	jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ActivityRecorded) error {
-		return p.product.RecordActivity(ctx, scope, args)
-	})
-	jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ReportDue) error {
-		return p.product.DailyReport(ctx, scope, args)
-	})
-	jobqueue.Schedule(workers, jobqueue.ScheduleSpec{Name: "workspace.daily_report", Cron: "0 5 * * *", Jitter: time.Hour},
-		func(due time.Time, zone *time.Location) workspace.ReportDue {
-			return workspace.ReportDue{Day: workspace.NewDate(due.In(zone).Date()).AddDays(-1), TimeZone: zone.String()}
-		})
-	jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args workspace.ImportDue) error {
-		return p.product.ImportTasks(ctx, scope, args)
-	})
-	jobqueue.Handle(workers, func(ctx context.Context, scope tenantschema.Scope, args mail.Delivery) error {
-		return p.mails.Deliver(ctx, scope, args)
-	})
-	p.handleWebhooks(workers)
-	p.handleFiles(workers)
-	return jobqueue.HandleBackfills(workers, workspace.Backfills()...)
+// changed tells those who look on that something in a tenant may have changed.
+func (p *platform) changed(t tenantschema.Tenant) {
+	if p.live != nil {
+		p.live.Changed(t)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
@@ -21,28 +22,43 @@ func (c *cli) keyCommand() *cobra.Command {
 		"Keys live in the tenant's own schema: a key of one tenant is nothing at another.", c.keyCreate(), c.keyList(), c.keyRevoke())
 }
 
-// inTenant makes a command that works in the scope of the tenant named first.
-func (c *cli) inTenant(
-	use, short, long string, run func(ctx context.Context, keys *identity.Service, scope tenantschema.Scope, args []string) error,
-) *cobra.Command {
+// opened is a tenant that a command works in.
+type opened struct {
+	cfg    config.Config
+	tenant tenancy.Tenant
+	scope  tenantschema.Scope
+	people *identity.Service
+}
+
+// withTenant makes a command that works with the people and keys of the tenant named first.
+func (c *cli) withTenant(use, short, long string, run func(ctx context.Context, t opened, args []string) error) *cobra.Command {
 	return c.asOwner(use, short, long, func(ctx context.Context, cfg config.Config, o *owner, args []string) error {
 		t, err := o.Get(ctx, args[0])
 		if err != nil {
 			return err
 		}
 		if t.State != tenancy.StateReady && t.State != tenancy.StateSuspended {
-			return apperr.New(apperr.Conflict, "the tenant %q is %s: its keys cannot be reached", t.Slug, t.State)
+			return apperr.New(apperr.Conflict, "the tenant %q is %s: its people and keys cannot be reached", t.Slug, t.State)
 		}
 		engine, err := o.openEngine(ctx, cfg)
 		if err != nil {
 			return err
 		}
 		defer engine.Close()
-		keys, err := identity.New(identity.Config{})
+		people, err := identity.New(rowhouse.PeopleConfig(cfg))
 		if err != nil {
 			return err
 		}
-		return run(ctx, keys, engine.Tenant(t.Engine()), args)
+		return run(ctx, opened{cfg: cfg, tenant: t, scope: engine.Tenant(t.Engine()), people: people}, args)
+	})
+}
+
+// inTenant is withTenant for commands that need no more than the scope.
+func (c *cli) inTenant(
+	use, short, long string, run func(ctx context.Context, keys *identity.Service, scope tenantschema.Scope, args []string) error,
+) *cobra.Command {
+	return c.withTenant(use, short, long, func(ctx context.Context, t opened, args []string) error {
+		return run(ctx, t.people, t.scope, args)
 	})
 }
 

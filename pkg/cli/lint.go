@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rowhousehq/rowhouse/migrations"
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/migrationlint"
 )
@@ -39,7 +38,11 @@ func (c *cli) migrationsLint() *cobra.Command {
 			if rules {
 				return c.printRules()
 			}
-			fsys, name := migrations.Tenant(), "this program's tenant migrations"
+			name := "this program's tenant migrations"
+			fsys, err := c.product.TenantFiles()
+			if err != nil {
+				return err
+			}
 			if len(args) > 0 {
 				name = args[0]
 				if info, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {

@@ -61,6 +61,13 @@ func onDatabase(t *testing.T, d *pgtest.DB) *house {
 		"ROWHOUSE_MAIL_DIR="+t.TempDir())
 }
 
+// unlimited takes the rates from the plan that tenants have, for who means to load a server.
+func (h *house) unlimited() {
+	h.t.Helper()
+	h.must("plan", "set", "standard", "--requests-per-second", "none", "--request-burst", "none", "--caller-per-second", "none",
+		"--caller-burst", "none", "--concurrency", "none")
+}
+
 type result struct {
 	code        int
 	out, errOut string

@@ -65,7 +65,7 @@ func (c *cli) migrateUp(ctx context.Context, cfg config.Config, resetLogins bool
 	if err = migrateControl(ctx, logins, resetLogins); err != nil {
 		return err
 	}
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *cli) migrateStatus(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return err
 	}

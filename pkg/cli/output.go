@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -38,7 +39,28 @@ func (c *cli) printOne(data any, fields [][]string) error { return c.print(data,
 
 // note writes a message for people to standard error.
 func (c *cli) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.err, format+"\n", args...) // If standard error is gone there is nobody to tell.
+	_, _ = fmt.Fprintln(c.err, c.named(fmt.Sprintf(format, args...))) // If standard error is gone there is nobody to tell.
+}
+
+// commandLine is how the messages of all packages speak of this program's commands.
+const commandLine = `\browhouse (up|serve|work|provision|migrate|migrations|fleet|tenant|plan|jobs|` +
+	`key|user|secrets|isolation|doctor|harden|config|health|new|--help)`
+
+// named gives text with the program's own name in the commands that it tells people to run.
+func (c *cli) named(text string) string {
+	if c.product.Name == "rowhouse" || c.product.Name == "" {
+		return text
+	}
+	return regexp.MustCompile(commandLine).ReplaceAllString(text, c.product.Name+" $1")
+}
+
+// nameAll does that for the help of cmd and all below it.
+func (c *cli) nameAll(cmd *cobra.Command) {
+	cmd.Short, cmd.Long = c.named(cmd.Short), c.named(cmd.Long)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = c.named(f.Usage) })
+	for _, child := range cmd.Commands() {
+		c.nameAll(child)
+	}
 }
 
 // flagNames lists the flags of cmd, its parents' included.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -14,6 +15,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/tenancy"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 func (c *cli) provisionCommand() *cobra.Command {
@@ -52,7 +54,7 @@ func (c *cli) provision(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	p, err := startProvisioner(ctx, cfg, logins, log, metrics)
+	p, err := c.startProvisioner(ctx, cfg, logins, log, metrics, nil)
 	if err != nil {
 		return err
 	}
@@ -70,29 +72,31 @@ type provisioner struct {
 	owner   *owner
 	control *pgxpool.Pool
 	jobs    *jobqueue.Client
+	signUps *signUpMaker
 	grace   time.Duration
 	end     context.CancelFunc
-	done    chan struct{}
+	running sync.WaitGroup
 }
 
-// startProvisioner begins. stop must be called at the end.
-func startProvisioner(
-	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, metrics *telemetry.Metrics,
+// startProvisioner begins. stop must be called at the end. engine is that of the process, if it has one.
+func (c *cli) startProvisioner(
+	ctx context.Context, cfg config.Config, logins *tenancy.Logins, log *zap.Logger, metrics *telemetry.Metrics, engine *tenantschema.DB,
 ) (*provisioner, error) {
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, err
 	}
-	p := &provisioner{owner: o, grace: cfg.Jobs.ShutdownTimeout, end: func() {}, done: make(chan struct{})}
-	if err = p.start(ctx, cfg, log, metrics); err != nil {
-		close(p.done)
+	p := &provisioner{owner: o, grace: cfg.Jobs.ShutdownTimeout, end: func() {}}
+	if err = p.start(ctx, cfg, log, metrics, engine); err != nil {
 		p.stop()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *provisioner) start(ctx context.Context, cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics) error {
+func (p *provisioner) start(
+	ctx context.Context, cfg config.Config, log *zap.Logger, metrics *telemetry.Metrics, engine *tenantschema.DB,
+) error {
 	if err := checkControl(ctx, p.owner.pool); err != nil {
 		return err
 	}
@@ -103,8 +107,12 @@ func (p *provisioner) start(ctx context.Context, cfg config.Config, log *zap.Log
 	if p.control, err = openPool(ctx, control, 4); err != nil {
 		return err
 	}
+	if p.signUps, err = p.openSignUpMaker(ctx, cfg, log, engine); err != nil {
+		return err
+	}
 	workers := jobqueue.NewWorkers()
 	jobqueue.HandlePlatform(workers, p.owner.CreateByJob)
+	p.signUps.handle(workers)
 	p.jobs, err = jobqueue.New(jobqueue.Config{
 		Workers: workers, Queues: []string{job.QueueCritical}, Pool: p.control, Log: log.Named("provisioner"), Metrics: metrics,
 		MaxWorkers: 4 * provisionWorkers, PollInterval: cfg.Jobs.PollInterval, JobTimeout: jobTimeout, RescueAfter: rescueAfter,
@@ -116,23 +124,22 @@ func (p *provisioner) start(ctx context.Context, cfg config.Config, log *zap.Log
 		p.jobs = nil
 		return err
 	}
+	ctx, p.end = context.WithCancel(ctx)
+	p.running.Go(func() { p.signUps.keepSwept(ctx) })
 	if cfg.Provisioning.Warm == 0 {
-		close(p.done)
 		return nil
 	}
 	warm, err := metrics.RegisterWarm()
 	if err != nil {
 		return err
 	}
-	ctx, p.end = context.WithCancel(ctx)
-	go func() {
-		defer close(p.done)
+	p.running.Go(func() {
 		p.owner.KeepWarm(ctx, tenancy.KeepWarmConfig{
 			Want: cfg.Provisioning.Warm, Log: log.Named("provisioner"),
 			OnPool:   func(s tenancy.WarmPool) { warm.Seen(s.Ready, s.Unfinished, s.Claims, s.Misses) },
 			OnRefill: func(elapsed time.Duration, err error) { warm.Refilled(elapsed, err == nil) },
 		})
-	}()
+	})
 	return nil
 }
 
@@ -142,12 +149,13 @@ const provisionWorkers = 4
 // stop ends what runs and waits for it.
 func (p *provisioner) stop() {
 	p.end()
-	<-p.done
+	p.running.Wait()
 	if p.jobs != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), p.grace)
 		defer cancel()
 		_ = p.jobs.Stop(ctx) // What did not end is made again: the queue has it.
 	}
+	p.signUps.close()
 	if p.control != nil {
 		p.control.Close()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/config"
+	"github.com/rowhousehq/rowhouse/pkg/rowhouse"
 )
 
 // The exit codes. They are part of the interface: scripts rely on them.
@@ -26,6 +27,7 @@ const (
 
 // cli is one call of the program.
 type cli struct {
+	product  rowhouse.Product
 	out, err io.Writer // data and messages
 	environ  []string
 	output   string // --output
@@ -54,7 +56,7 @@ func (c *cli) run(ctx context.Context, args []string) int {
 		case ctx.Err() != nil && errors.Is(err, context.Canceled): // Ctrl-C; where it was is nobody's concern.
 			message = "interrupted before it was done: run it again"
 		}
-		c.note("rowhouse: %s", message)
+		c.note("%s: %s", c.product.Name, message)
 		if isOurs {
 			for _, f := range e.Fields {
 				if !strings.Contains(e.Message, f.Message) {
@@ -91,11 +93,15 @@ func exitCode(err error) int {
 }
 
 func (c *cli) root() *cobra.Command {
-	root := c.group("rowhouse", "A multi-tenant platform: every customer in a PostgreSQL schema of its own",
+	root := c.group(c.product.Name, "A multi-tenant platform: every customer in a PostgreSQL schema of its own",
 		"Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 partly done, 5 refused.",
 		c.upCommand(), c.serveCommand(), c.workCommand(), c.provisionCommand(), c.migrateCommand(), c.fleetCommand(), c.migrationsCommand(),
-		c.tenantCommand(), c.jobsCommand(), c.keyCommand(), c.secretsCommand(), c.isolationCommand(), c.doctorCommand(), c.hardenCommand(),
+		c.tenantCommand(), c.planCommand(), c.jobsCommand(), c.keyCommand(), c.userCommand(), c.secretsCommand(), c.isolationCommand(), c.doctorCommand(),
+		c.hardenCommand(),
 		c.configCommand(), c.healthCommand(), c.versionCommand())
+	if c.product.Name == "rowhouse" { // The version of another product's program is not the platform's.
+		root.AddCommand(c.newCommand())
+	}
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.Version = version
 	root.SetHelpCommand(&cobra.Command{ // cobra's own ends well although it knows no such command.
@@ -124,6 +130,7 @@ func (c *cli) root() *cobra.Command {
 		return nil
 	}
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{outputTable, outputJSON}, cobra.ShellCompDirectiveNoFileComp))
+	c.nameAll(root)
 	return root
 }
 

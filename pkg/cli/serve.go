@@ -90,7 +90,7 @@ func (p *platform) run(ctx context.Context, public, admin net.Listener) error {
 	group.Go(func() error {
 		defer stopAdmin()
 		if p.works {
-			if err := p.jobs.Start(ctx); err != nil {
+			if err := p.house.Queue.Start(ctx); err != nil {
 				return err
 			}
 		}
@@ -104,7 +104,7 @@ func (p *platform) run(ctx context.Context, public, admin net.Listener) error {
 		}
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Jobs.ShutdownTimeout)
 		defer cancel()
-		return errors.Join(err, p.jobs.Stop(stopCtx))
+		return errors.Join(err, p.house.Queue.Stop(stopCtx))
 	})
 	return group.Wait()
 }

@@ -66,6 +66,7 @@ func TestServe_EndsUnderLoad(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	h := onDatabase(t, d)
+	h.unlimited()
 	server, worker := h.start("serve"), h.start("work")
 	tokens := map[string]string{}
 	projects := map[string]string{}

@@ -78,7 +78,7 @@ func (v tenantView) fields() [][]string {
 
 func (c *cli) tenantCommand() *cobra.Command {
 	return c.group("tenant", "Create, show, change, suspend and delete tenants", "A tenant is named by its subdomain or by its id.",
-		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetTimeZone(),
+		c.tenantCreate(), c.tenantList(), c.tenantShow(), c.tenantSetTier(), c.tenantSetPlan(), c.tenantSetTimeZone(),
 		c.tenantSuspend(), c.tenantResume(), c.tenantDelete())
 }
 
@@ -96,7 +96,7 @@ func (c *cli) asOwner(use, short, long string, run func(ctx context.Context, cfg
 			if err != nil {
 				return err
 			}
-			o, err := openOwner(cmd.Context(), cfg, logins)
+			o, err := c.openOwner(cmd.Context(), cfg, logins)
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,7 @@ func (c *cli) completeTenants(cmd *cobra.Command, args []string, prefix string) 
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = c.upMigrate(ctx, cfg, logins, log); err != nil {
 		return err
 	}
-	p, err := openPlatform(ctx, cfg, logins, log, true)
+	p, err := c.openPlatform(ctx, cfg, logins, log, true)
 	if err != nil {
 		return err
 	}
@@ -78,7 +79,7 @@ func (c *cli) up(ctx context.Context, cfg config.Config, withDemo bool) (err err
 	if err = p.catalog.Refresh(ctx); err != nil { // What was just made need not wait for its notification.
 		return err
 	}
-	provisioner, err := startProvisioner(ctx, cfg, logins, log, p.metrics)
+	provisioner, err := c.startProvisioner(ctx, cfg, logins, log, p.metrics, p.engine)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (c *cli) upMigrate(ctx context.Context, cfg config.Config, logins *tenancy.
 	if err := migrateControl(ctx, logins, !cfg.Database.URL.IsSet()); err != nil {
 		return err
 	}
-	o, err := openOwner(ctx, cfg, logins)
+	o, err := c.openOwner(ctx, cfg, logins)
 	if err != nil {
 		return err
 	}
@@ -167,14 +168,17 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if cfg.Database.URL.IsSet() {
 		stays = "the database of database.url"
 	}
-	b.WriteString("\nRowhouse is up. Ctrl-C stops it; its data stays in " + stays + ".\n\n")
+	b.WriteString("\n" + c.product.Title + " is up. Ctrl-C stops it; its data stays in " + stays + ".\n\n")
 	for _, d := range demos {
 		host := d.tenant.Slug + "." + cfg.Server.BaseDomain + ":" + portOf
-		fmt.Fprintf(&b, "  %s\n    open http://%s/\n    curl -H 'Host: %s' -H 'Authorization: Bearer %s' http://%s/api/v1/projects\n\n",
-			d.tenant.Name, host, host, d.token, reach)
+		fmt.Fprintf(&b, "  %s\n    open http://%s/%s\n    curl -H 'Host: %s' -H 'Authorization: Bearer %s' http://%s%s\n\n",
+			d.tenant.Name, host, d.signIn(), host, d.token, reach, cmp.Or(c.product.Try, "/api/openapi.json"))
 	}
 	if len(demos) == 0 {
-		fmt.Fprintf(&b, "  make a tenant: rowhouse tenant create SLUG%s\n\n", sameDatabase(cfg))
+		fmt.Fprintf(&b, "  make a tenant: %s tenant create SLUG%s\n\n", c.product.Name, sameDatabase(cfg))
+	}
+	if cfg.Signup.Enabled {
+		fmt.Fprintf(&b, "  sign up for one: http://%s:%s/sign-up\n\n", cfg.Server.BaseDomain, portOf)
 	}
 	if cfg.Mail.Dir != "" {
 		fmt.Fprintf(&b, "  mails that were sent: http://%s/mailbox\n", admin)
@@ -184,6 +188,14 @@ func (c *cli) greet(cfg config.Config, public, admin net.Addr, demos []demo) {
 	if file, ok := c.out.(*os.File); ok {
 		_ = file.Sync() // Some outputs cannot.
 	}
+}
+
+// signIn says as whom to sign in.
+func (d demo) signIn() string {
+	if d.password == "" {
+		return ""
+	}
+	return " and sign in as " + d.email + " with " + d.password
 }
 
 // sameDatabase is what another command's line needs beside its own words to find the database of this `up`.

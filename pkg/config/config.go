@@ -31,17 +31,22 @@ type Config struct {
 	Mail         Mail
 	Files        Files
 	Webhooks     Webhooks
+	Limits       Limits
+	Identity     Identity
 	Tenants      Tenants
 	Provisioning Provisioning
+	Signup       Signup
 	Isolation    Isolation
 	Log          Log
 }
 
 // Server is the section "server": the two HTTP servers.
 type Server struct {
-	Addr              string
-	AdminAddr         string
-	BaseDomain        string
+	Addr       string
+	AdminAddr  string
+	BaseDomain string
+	// PublicURL is empty where it follows from the base domain; see [Config.TenantOrigin].
+	PublicURL         string
 	TrustedProxies    []netip.Prefix
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
@@ -54,6 +59,13 @@ type Server struct {
 	MaxUploadBytes    ByteSize
 	DrainTime         time.Duration
 	ShutdownTimeout   time.Duration
+}
+
+// Limits is the section "limits": what those may take who have not said who they are.
+type Limits struct {
+	AddressPerSecond  int
+	AddressBurst      int
+	FailuresPerMinute int
 }
 
 // Database is the section "database": PostgreSQL, and what this process may take of it.
@@ -111,6 +123,14 @@ type Webhooks struct {
 	Keep         time.Duration
 }
 
+// Identity is the section "identity": how the tenants' people enter.
+type Identity struct {
+	SessionIdle     time.Duration
+	SessionLifetime time.Duration
+	// PasswordMemory is what one hash of a password takes.
+	PasswordMemory ByteSize
+}
+
 // Tenants is the section "tenants": rules that hold for every tenant.
 type Tenants struct {
 	SlugQuarantine time.Duration
@@ -124,6 +144,13 @@ type Tenants struct {
 // Provisioning is the section "provisioning": the tenants that are made ahead.
 type Provisioning struct {
 	Warm int
+}
+
+// Signup is the section "signup": people who make a tenant of their own.
+type Signup struct {
+	Enabled bool
+	// PerAddress and PerHour are the most in an hour.
+	PerAddress, PerHour int
 }
 
 // Isolation is the section "isolation".

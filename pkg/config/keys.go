@@ -41,8 +41,11 @@ func sections() map[string]string {
 		"mail":         "Mails to the tenants' people: `rowhouse work`, and `rowhouse up`.",
 		"files":        "Files that customers attach to tasks; see docs/files.md.",
 		"webhooks":     "What customers' own systems are told of events, by HTTP; see docs/webhooks.md.",
+		"limits":       "What strangers may take, in each process. What tenants may is up to their plans: `rowhouse plan list`; see docs/limits.md.",
+		"identity":     "How tenants' people enter; see docs/identity.md.",
 		"tenants":      "Rules that hold for every tenant.",
 		"provisioning": "Tenants made ahead: `rowhouse provision`, and `rowhouse up`.",
+		"signup":       "Who may make a tenant of their own on the base domain; see docs/sign-up.md.",
 		"isolation":    "Proofs that tenants cannot reach each other.",
 		"log":          "Log lines, on standard error.",
 	}
@@ -75,6 +78,13 @@ func tableOf(c *Config) []key {
 			usage:   "domain below which tenants have their subdomains",
 			why:     "With example.com, tenant acme is at acme.example.com. Browsers resolve *.localhost to this machine without any DNS.",
 			setting: value(&c.Server.BaseDomain, "domain", parseHostName, plain, hostName),
+		},
+		{
+			name: "server.public_url", def: "",
+			usage: "address of base_domain as customers reach it; empty: https://base_domain, or http and the port of addr for localhost",
+			why: "Links in mails are made of it: with https://example.com:8443, those of tenant acme begin with https://acme.example.com:8443. Needed\n" +
+				"where customers come by another port or without TLS. The same for every process.",
+			setting: text(&c.Server.PublicURL, "address", publicURL),
 		},
 		{
 			name: "server.trusted_proxies", def: "",
@@ -314,6 +324,47 @@ func tableOf(c *Config) []key {
 		},
 
 		{
+			name: "limits.address_per_second", def: "20",
+			usage: "requests without credentials from one address in a second; 0: no limit",
+			why: "More are answered with 429. An IPv6 network of 64 bits counts as one address. Behind a proxy that is not in server.trusted_proxies\n" +
+				"all strangers share one.",
+			setting: number(&c.Limits.AddressPerSecond, within(0, 1_000_000)),
+		},
+		{
+			name: "limits.address_burst", def: "200",
+			usage:   "requests without credentials from one address at once, after a pause",
+			why:     "A page, its styles and scripts are several.",
+			setting: number(&c.Limits.AddressBurst, within(1, 10_000_000)),
+		},
+		{
+			name: "limits.failures_per_minute", def: "60",
+			usage: "requests with bad credentials from one address in a minute; 0: no limit",
+			why: "After more, whatever it shows is answered with 429 for a while. So a flood of made-up keys takes nothing of a tenant's share. An\n" +
+				"office behind one address shares it.",
+			setting: number(&c.Limits.FailuresPerMinute, within(0, 1_000_000)),
+		},
+
+		{
+			name: "identity.session_idle", def: "24h",
+			usage:   "how long a person stays signed in without a request",
+			why:     "Shorter where screens are left alone: 1h, say. A session that is used lasts until session_lifetime.",
+			setting: duration(&c.Identity.SessionIdle, within(5*time.Minute, 8_760*time.Hour)),
+		},
+		{
+			name: "identity.session_lifetime", def: "720h",
+			usage:   "how long a person stays signed in at most",
+			why:     "Then a stolen cookie is nothing, whatever its thief does.",
+			setting: duration(&c.Identity.SessionLifetime, within(5*time.Minute, 8_760*time.Hour)),
+		},
+		{
+			name: "identity.password_memory", def: "19MiB",
+			usage: "memory that one hash of a password takes (argon2id, two passes)",
+			why: "More makes guessing dearer for who has stolen the hashes, and sign-in dearer for you: as many are computed at once as there are\n" +
+				"processors, and the rest waits. Hashes are made anew as people sign in.",
+			setting: size(&c.Identity.PasswordMemory, within(8*MiB, GiB)),
+		},
+
+		{
 			name: "tenants.slug_quarantine", def: "720h",
 			usage:   "how long the subdomain of a deleted tenant stays unused",
 			why:     "Old links and clients that still know the name must not reach a stranger's tenant.",
@@ -353,6 +404,27 @@ func tableOf(c *Config) []key {
 			why: "Creating a sealed or dedicated tenant then takes one of them: milliseconds in place of its migrations' time. As many as may be\n" +
 				"wanted at once. Each is a whole schema; `rowhouse provision` makes them, one at a time.",
 			setting: number(&c.Provisioning.Warm, within(0, 1000)),
+		},
+
+		{
+			name: "signup.enabled", def: "true",
+			usage: "whether people may make tenants of their own on the base domain",
+			why: "`serve` takes them and `provision` makes the tenants: without a process of the second kind nobody gets one. With false the form\n" +
+				"says that it is closed.",
+			setting: boolean(&c.Signup.Enabled),
+		},
+		{
+			name: "signup.per_address", def: "5",
+			usage: "most sign-ups in an hour from one address",
+			why: "Counted over all processes: of an IPv6 address its /64, which is what one customer of a provider has. Behind a proxy that is not in\n" +
+				"server.trusted_proxies everybody has the proxy's address.",
+			setting: number(&c.Signup.PerAddress, within(1, 100_000)),
+		},
+		{
+			name: "signup.per_hour", def: "200",
+			usage:   "most sign-ups in an hour, from everywhere together",
+			why:     "Each is a whole schema, so this bounds what a flood from many addresses can make.",
+			setting: number(&c.Signup.PerHour, within(1, 1_000_000)),
 		},
 
 		{

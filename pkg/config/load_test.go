@@ -73,7 +73,9 @@ func TestDefaults(t *testing.T) {
 			AcquireTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxRelations: 600, MaxStatements: 768},
 		Jobs:     config.Jobs{Workers: 20, PollInterval: 100 * time.Millisecond, ShutdownTimeout: 10 * time.Second},
 		Webhooks: config.Webhooks{DisableAfter: 5 * 24 * time.Hour, Keep: 30 * 24 * time.Hour},
+		Identity: config.Identity{SessionIdle: 24 * time.Hour, SessionLifetime: 720 * time.Hour, PasswordMemory: 19 * config.MiB},
 		Tenants:  config.Tenants{SlugQuarantine: 720 * time.Hour, CellSize: 1000, RoleBlock: 20, LockTimeout: 5 * time.Second},
+		Signup:   config.Signup{Enabled: true, PerAddress: 5, PerHour: 200},
 		Log:      config.Log{Level: "info", Format: "auto"},
 	}, cfg)
 	for key, source := range sources {
@@ -132,11 +134,14 @@ func TestEachKeySetsItsField(t *testing.T) {
 		"database.pooler_url": "postgres://pooler.example:6432/rowhouse", "database.acquire_timeout": "3s", "database.idle_timeout": "2m",
 		"database.max_relations": "1000", "database.max_statements": "100",
 		"jobs.workers": "11", "jobs.max_per_tenant": "14", "jobs.poll_interval": "12ms", "jobs.shutdown_timeout": "13s",
-		"webhooks.allow_http": "true", "webhooks.allow_private": "true", "webhooks.disable_after": "48h", "webhooks.keep": "240h",
+		"server.public_url": "https://example.com:8443", "identity.session_idle": "2h", "identity.session_lifetime": "48h",
+		"identity.password_memory": "32MiB",
+		"webhooks.allow_http":      "true", "webhooks.allow_private": "true", "webhooks.disable_after": "48h", "webhooks.keep": "240h",
 		"jobs.ui_password":        "********",
 		"tenants.slug_quarantine": "48h30m", "tenants.cell_size": "200", "tenants.role_block": "30",
 		"tenants.lock_timeout": "3s", "tenants.statement_timeout": "1m", "log.level": "warn", "log.format": "json",
 		"isolation.signing_key": "********", "provisioning.warm": "5",
+		"signup.enabled": "false", "signup.per_address": "7", "signup.per_hour": "70",
 		"mail.from": `"Acme" <no-reply@example.com>`, "mail.smtp_url": "smtp://house:********@smtp.example:2525?tls=opportunistic",
 		"files.dir": "/srv/files",
 		"mail.dir":  "", // Excludes mail.smtp_url, and has a test of its own.

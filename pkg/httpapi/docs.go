@@ -70,7 +70,8 @@ func newDocs(api huma.API) (*docs, error) {
 	return d, nil
 }
 
-func (d *docs) redirect(c echo.Context) error { return c.Redirect(http.StatusFound, pathDocs) }
+// toDocs leads to the page.
+func toDocs(c echo.Context) error { return c.Redirect(http.StatusFound, pathDocs) }
 
 func (d *docs) openAPI(c echo.Context) error { return c.Blob(http.StatusOK, mimeJSON, d.document) }
 

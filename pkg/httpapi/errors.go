@@ -42,6 +42,7 @@ const (
 	notCSVDetail    = "Send the file as Content-Type: " + mimeCSV + ", in UTF-8."
 	notPlainDetail  = "Send the file as it is, without Content-Encoding."
 	rangeDetail     = "The file has no such part. The header Content-Range says how long it is."
+	tooManyDetail   = "This key or session may ask 100 times a second. Wait as long as the header Retry-After says."
 	busyDetail      = "Too busy right now. Try again in a moment."
 )
 
@@ -277,6 +278,11 @@ func fromHuma(ctx huma.Context, _ string, v any) (any, error) {
 	return problemOf(ctx.Context(), p), nil
 }
 
+// wantsPage reports whether a person looks at the answer: what is below /api is for programs, whoever asks.
+func wantsPage(req *http.Request) bool {
+	return !strings.HasPrefix(req.URL.Path, "/api/") && strings.Contains(req.Header.Get(echo.HeaderAccept), "text/html")
+}
+
 // renderError is Echo's HTTPErrorHandler: the one place where an error becomes an answer outside of huma.
 func renderError(err error, c echo.Context) {
 	p := problemOf(c.Request().Context(), err)
@@ -284,6 +290,14 @@ func renderError(err error, c echo.Context) {
 		return
 	}
 	h := c.Response().Header()
+	if r := requestFrom(c.Request().Context()); r.errorPage != nil && r.tenant.ID != "" && wantsPage(c.Request()) {
+		if after := p.headers.Get("Retry-After"); after != "" {
+			h.Set("Retry-After", after)
+		}
+		if r.errorPage(c, p) == nil || c.Response().Committed {
+			return
+		}
+	}
 	maps.Copy(h, p.headers)
 	h.Set(echo.HeaderContentType, mimeProblem)
 	c.Response().WriteHeader(p.Status)

@@ -324,8 +324,6 @@ func TestConfigIsChecked(t *testing.T) {
 		"no catalog":      func(c *httpapi.Config) { c.Catalog = nil },
 		"no db":           func(c *httpapi.Config) { c.DB = nil },
 		"no keys":         func(c *httpapi.Config) { c.Keys = nil },
-		"no workspace":    func(c *httpapi.Config) { c.Workspace = nil },
-		"no webhooks":     func(c *httpapi.Config) { c.Webhooks = nil },
 		"no log":          func(c *httpapi.Config) { c.Log = nil },
 		"no metrics":      func(c *httpapi.Config) { c.Metrics = nil },
 		"negative body":   func(c *httpapi.Config) { c.MaxBodyBytes = -1 },

@@ -16,6 +16,7 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/idempotency"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
+	"github.com/rowhousehq/rowhouse/pkg/throttle"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
 	"github.com/rowhousehq/rowhouse/pkg/workspace"
 	"github.com/rowhousehq/rowhouse/tenantschema"
@@ -28,14 +29,22 @@ type Config struct {
 	Catalog    Catalog
 	DB         *tenantschema.DB
 	Keys       *identity.Service
-	Workspace  *workspace.Service
-	Webhooks   *webhook.Service
-	Log        *zap.Logger
-	Metrics    *telemetry.Metrics
+	// Workspace and Webhooks, if set, are served by the operations of the API that are theirs.
+	Workspace *workspace.Service
+	Webhooks  *webhook.Service
+	Log       *zap.Logger
+	Metrics   *telemetry.Metrics
 	// Base, if set, answers the base domain itself, where people sign up. Without it there is one page that says what this is.
 	Base http.Handler
 	// Product, if set, adds addresses to the tenants' hosts. It is called once, after those of the API are there.
 	Product func(*Edge) error
+	// Changed, if set, is told of each tenant in which a request may have changed something, after it was answered. It must not wait.
+	Changed func(tenantschema.Tenant)
+	// Plans, if set, says what the tenants may take. Without it nothing is limited.
+	Plans Plans
+	// Strangers is the rate of requests without credentials from one address, over all hosts; Failures that of requests from one that are answered
+	// with 401, after which its credentials are not looked at for a while. Default: no limit.
+	Strangers, Failures throttle.Rate
 	// TrustedProxies are the peers whose forwarding headers are believed. Default: none.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are those of the pages, such as https://app.example.com, whose scripts may call the API with the session of who is signed in.
@@ -49,6 +58,8 @@ type Config struct {
 	RequestTimeout time.Duration
 	// Versions are the schemas that this program works on. A tenant outside of them is 503.
 	Versions tenantschema.Versions
+	// Title is the product's, for the API's description. Default "Rowhouse".
+	Title string
 	// Version is the program's, for the API's description. Default "dev".
 	Version string
 }
@@ -60,6 +71,10 @@ type handler struct {
 	api     huma.API
 	repeats *idempotency.Store
 	origin  *http.CrossOriginProtection
+	// errorPage is the product's, if it has pages.
+	errorPage func(echo.Context, *Problem) error
+
+	throttles *throttles
 }
 
 // New makes the handler of all public hosts.
@@ -69,7 +84,7 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, err
 	}
 	// The stack at a log line's own place says nothing about why the request failed.
-	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel))}
+	h := &handler{cfg: cfg, log: cfg.Log.WithOptions(zap.AddStacktrace(zap.FatalLevel)), throttles: newThrottles()}
 	// No request lasts longer than twice the time that it is given.
 	if h.repeats, err = idempotency.New(idempotency.Config{TakeOver: max(time.Minute, 2*cfg.RequestTimeout)}); err != nil {
 		return nil, err
@@ -86,7 +101,11 @@ func New(cfg Config) (http.Handler, error) {
 	e.IPExtractor = echo.ExtractIPFromXFFHeader(trust...)
 	e.SchemeExtractor = echo.ExtractSchemeFromHeaders(trust...)
 	// All before the router: what is no tenant's must not learn which routes there are.
-	e.Pre(h.forwarded, identify, secureTransport, h.observe, h.hostGate, h.stateGate, h.crossOrigin, h.limit)
+	e.Pre(h.forwarded, h.identify, secureTransport, h.observe, h.hostGate, h.stateGate, h.crossOrigin)
+	if cfg.Changed != nil {
+		e.Pre(h.changed)
+	}
+	e.Pre(h.throttle, h.limit)
 	e.OnAddRouteHandler = func(_ string, route echo.Route, handler echo.HandlerFunc, _ []echo.MiddlewareFunc) {
 		if route.Method == http.MethodGet { // HEAD is GET of which net/http keeps the body back.
 			e.HEAD(route.Path, handler)
@@ -99,9 +118,8 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 func (cfg Config) valid() (Config, error) {
-	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Workspace == nil || cfg.Webhooks == nil || cfg.Log == nil ||
-		cfg.Metrics == nil {
-		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Workspace, Webhooks, Log and Metrics are required")
+	if cfg.Catalog == nil || cfg.DB == nil || cfg.Keys == nil || cfg.Log == nil || cfg.Metrics == nil {
+		return cfg, errors.New("httpapi: Config.Catalog, DB, Keys, Log and Metrics are required")
 	}
 	base, ok := normalHost(cfg.BaseDomain)
 	if _, _, err := net.SplitHostPort(cfg.BaseDomain); !ok || err == nil {
@@ -120,6 +138,9 @@ func (cfg Config) valid() (Config, error) {
 	}
 	if cfg.RequestTimeout == 0 {
 		cfg.RequestTimeout = 15 * time.Second
+	}
+	if cfg.Title == "" {
+		cfg.Title = "Rowhouse"
 	}
 	if cfg.Version == "" {
 		cfg.Version = "dev"

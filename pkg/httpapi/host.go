@@ -93,6 +93,9 @@ func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		host, ok := normalHost(c.Request().Host)
 		if ok && host == h.cfg.BaseDomain && h.cfg.Base != nil {
+			if err := h.takeAsStranger(c); err != nil {
+				return h.reject(c, err)
+			}
 			h.cfg.Base.ServeHTTP(c.Response(), c.Request())
 			return nil
 		}
@@ -108,9 +111,21 @@ func (h *handler) hostGate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		r := requestFrom(c.Request().Context())
 		r.tenant = tenant
-		r.scope = h.cfg.DB.Tenant(tenant.Engine())
+		if h.cfg.Plans != nil {
+			r.limits = h.cfg.Plans.Limits(tenant.Plan)
+		}
+		engine := tenant.Engine()
+		engine.StatementTimeout = r.limits.StatementTimeout
+		r.scope = h.cfg.DB.Tenant(engine)
+		r.served = func() bool { return h.stillServed(tenant) }
 		return next(c)
 	}
+}
+
+// stillServed reports whether the tenant is there as it was when the request came.
+func (h *handler) stillServed(t tenancy.Tenant) bool {
+	now, found := h.cfg.Catalog.BySlug(t.Slug)
+	return found && now.ID == t.ID && (now.State == tenancy.StateReady || now.State == tenancy.StateMigrating) && now.Runs(h.cfg.Versions)
 }
 
 // nobody answers for a host that is no tenant's, or no longer.
@@ -141,6 +156,17 @@ func (h *handler) stateGate(next echo.HandlerFunc) echo.HandlerFunc {
 		p := newProblem(http.StatusServiceUnavailable, "This workspace is being worked on. Try again in a moment.")
 		p.cause = errors.New("httpapi: tenant cannot be served: " + string(tenant.State))
 		return p
+	}
+}
+
+// changed says that the request may have changed something, unless it could not or was refused.
+func (h *handler) changed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		err := next(c)
+		if !isRead(c.Request().Method) && c.Response().Status < http.StatusBadRequest {
+			h.cfg.Changed(requestFrom(c.Request().Context()).scope.Tenant())
+		}
+		return err
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 func (h *handler) limit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		outer := c.Request()
+		requestFrom(outer.Context()).unbounded = outer.Context()
 		ctx, cancel := context.WithTimeout(outer.Context(), h.cfg.RequestTimeout)
 		defer cancel()
 		// Outside of here a context that we have cancelled would look like a client that is gone.
@@ -59,7 +60,7 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 	var err error
 	switch op := ctx.Operation(); {
 	case takes(op, mimeFile):
-		err = streamFile(c, h.cfg.Workspace.MaxUploadBytes())
+		err = streamFile(c, h.maxUpload())
 	case takes(op, mimeCSV):
 		err = bufferCSV(c, h.cfg.MaxImportBytes)
 	default:
@@ -70,6 +71,14 @@ func (h *handler) readBody(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	next(ctx)
+}
+
+// maxUpload bounds files that are streamed.
+func (h *handler) maxUpload() int64 {
+	if h.cfg.Workspace == nil {
+		return h.cfg.MaxBodyBytes
+	}
+	return h.cfg.Workspace.MaxUploadBytes()
 }
 
 func takes(op *huma.Operation, kind string) bool {
@@ -110,6 +119,9 @@ func streamFile(c echo.Context, most int64) error {
 	}
 	if req.ContentLength > most {
 		return tooLarge(most)
+	}
+	if err := Lasting(req.Context()); err != nil { // Its sender is in no hurry, and takes no turn of the others meanwhile.
+		return err
 	}
 	requestFrom(req.Context()).streams = true
 	req.Body = upload{http.MaxBytesReader(c.Response().Writer, req.Body, most), most}

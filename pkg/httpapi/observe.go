@@ -26,15 +26,27 @@ type request struct {
 	method string
 	url    *url.URL
 	tenant tenancy.Tenant
+	// limits are those of its plan.
+	limits tenancy.Limits
 	scope  tenantschema.Scope
 	caller identity.Principal
 	// streams says that the body is a file: fields are in the query.
 	streams bool
+	tls     bool
+	address string
+	// unbounded is the context before the time limit.
+	unbounded context.Context //nolint:containedctx // It is the request's own, for the few that outlive the limit.
+	served    func() bool
+	errorPage func(echo.Context, *Problem) error
 	// inner says that the edge asks itself, on behalf of a caller who was let in.
 	inner bool
 	// unchangedSince is what the caller knows of the thing that he changes; see precondition.
 	unchangedSince *time.Time
-	cause          error // of an answer that does not tell it
+	// turn is its place among the tenant's requests.
+	turn turn
+	// quiet says that its log line is one too many.
+	quiet bool
+	cause error // of an answer that does not tell it
 }
 
 type requestKey struct{}
@@ -54,10 +66,10 @@ type panicked struct {
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 // identify gives the request its id, and the answer the headers that all answers have.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
+func (h *handler) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req := c.Request()
-		r := &request{id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL}
+		r := &request{id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL, tls: c.Scheme() == "https", address: c.RealIP(), errorPage: h.errorPage}
 		if !isRequestID(r.id) { // What came from a stranger is gone already: see forwarded.
 			r.id = uuid.NewString()
 		}
@@ -143,6 +155,9 @@ func (h *handler) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			fields = append(fields, zap.ByteString("stack", p.stack))
 		}
 		level := levelOf(status)
+		if r.quiet {
+			level = zap.DebugLevel
+		}
 		if isPanic {
 			level = zap.ErrorLevel
 		}

@@ -23,7 +23,7 @@ func TestPanicInHalfAnAnswer(t *testing.T) {
 	h := &handler{cfg: Config{Metrics: metrics}, log: zap.New(core)}
 	e := echo.New()
 	e.HTTPErrorHandler = renderError
-	e.Pre(identify, h.observe)
+	e.Pre(h.identify, h.observe)
 	e.GET("/half", func(c echo.Context) error {
 		if err := c.String(http.StatusOK, "half"); err != nil {
 			return err

@@ -36,7 +36,10 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 	api := humaecho.New(e, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: "Rowhouse", Version: h.cfg.Version, Description: apiDescription, License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}},
+			Info: &huma.Info{
+				Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription,
+				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
+			},
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
@@ -139,6 +142,8 @@ func exampleDetail(status int) string {
 		return notJSONDetail
 	case http.StatusUnprocessableEntity:
 		return invalidDetail
+	case http.StatusTooManyRequests:
+		return tooManyDetail
 	case http.StatusServiceUnavailable:
 		return busyDetail
 	}
@@ -165,7 +170,8 @@ func (r resource) op(method, path, verb, summary string, action identity.Action)
 		Responses: map[string]*huma.Response{},
 		Metadata:  map[string]any{metaShape: shape{list: verb == "list"}, metaAction: action},
 	}
-	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
+	statuses := []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+		http.StatusServiceUnavailable}
 	body := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	switch method {
 	case http.MethodPost:

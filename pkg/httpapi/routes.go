@@ -11,22 +11,48 @@ import (
 
 // routes is every address of a tenant's host, and what of the policy each operation of the API is. The pages about the API are for everybody.
 func (h *handler) routes(e *echo.Echo) error {
+	api := h.newAPI(e)
+	h.api = api
+	h.peopleRoutes(api)
+	if h.cfg.Workspace != nil {
+		h.workspaceRoutes(api)
+	}
+	if h.cfg.Webhooks != nil {
+		h.webhookRoutes(api)
+	}
+	e.GET(pathDocs+"/", toDocs)
+	if h.cfg.Product == nil {
+		e.GET("/", toDocs)
+	} else {
+		edge := &Edge{Echo: e, API: api}
+		if err := h.cfg.Product(edge); err != nil {
+			return err
+		}
+		h.errorPage = edge.ErrorPage
+	}
+	docs, err := newDocs(api) // Now that all operations are known.
+	if err != nil {
+		return err
+	}
+	e.GET(pathOpenAPI, docs.openAPI)
+	e.GET(pathDocs, docs.page)
+	e.GET(pathDocs+"/:asset", docs.asset)
+	return nil
+}
+
+// workspaceRoutes is what the workspace is asked for.
+func (h *handler) workspaceRoutes(api huma.API) {
 	const (
 		list, create = http.MethodGet, http.MethodPost
 		get, patch   = http.MethodGet, http.MethodPatch
 		remove       = http.MethodDelete
 		read, write  = identity.ActionRead, identity.ActionWrite
-		hooks        = identity.ActionManageWebhooks
-		manage       = identity.ActionManageMembers
 		comment      = identity.ActionComment
 		byID         = "/{id}"
 		imported     = pathProjects + byID + "/imports"
 		attached     = pathTasks + byID + "/attachments"
 		commented    = pathTasks + byID + "/comments"
 	)
-	api := h.newAPI(e)
-	h.api = api
-
 	projects := resource{api, "Projects"}
 	huma.Register(api, projects.op(list, pathProjects, "list", "List projects", read), inTenant(h.listProjects))
 	huma.Register(api, projects.op(create, pathProjects, "create", "Create a project", write), inTenant(h.createProject))
@@ -86,8 +112,22 @@ func (h *handler) routes(e *echo.Echo) error {
 		inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file", write), inTenant(h.deleteAttachment))
 
+	usage := resource{api, "Usage"}
+	huma.Register(api, usage.op(get, pathUsage, "get", "Count what there is, and what happened by day", identity.ActionSeeUsage), inTenant(h.usage))
+}
+
+// peopleRoutes is who may come in, and by which keys.
+func (h *handler) peopleRoutes(api huma.API) {
+	const (
+		list, create = http.MethodGet, http.MethodPost
+		get, patch   = http.MethodGet, http.MethodPatch
+		remove       = http.MethodDelete
+		manage       = identity.ActionManageMembers
+		keep         = identity.ActionManageKeys
+		byID         = "/{id}"
+	)
 	me := resource{api, "Me"}
-	huma.Register(api, me.op(get, pathMe, "get", "Get who you are here", read), inTenant(h.getMe))
+	huma.Register(api, me.op(get, pathMe, "get", "Get who you are here", identity.ActionRead), inTenant(h.getMe))
 
 	members := resource{api, "Members"}
 	huma.Register(api, members.op(list, pathMembers, "list", "List the people of the workspace", identity.ActionSeeMembers), inTenant(h.listMembers))
@@ -96,13 +136,21 @@ func (h *handler) routes(e *echo.Echo) error {
 	huma.Register(api, members.op(remove, pathMembers+byID, "delete", "Remove a person for ever", manage), inTenant(h.deleteMember))
 
 	keys := resource{api, "Keys"}
-	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", identity.ActionManageKeys), inTenant(h.listKeys))
-	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", identity.ActionManageKeys), inTenant(h.createKey))
-	huma.Register(api, keys.op(get, pathKeys+byID, "get", "Get an API key", identity.ActionManageKeys), inTenant(h.getKey))
-	huma.Register(api, keys.op(remove, pathKeys+byID, "delete", "Revoke an API key, at once and for ever", identity.ActionManageKeys), inTenant(h.revokeKey))
+	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", keep), inTenant(h.listKeys))
+	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", keep), inTenant(h.createKey))
+	huma.Register(api, keys.op(get, pathKeys+byID, "get", "Get an API key", keep), inTenant(h.getKey))
+	huma.Register(api, keys.op(remove, pathKeys+byID, "delete", "Revoke an API key, at once and for ever", keep), inTenant(h.revokeKey))
+}
 
-	usage := resource{api, "Usage"}
-	huma.Register(api, usage.op(get, pathUsage, "get", "Count what there is, and what happened by day", identity.ActionSeeUsage), inTenant(h.usage))
+// webhookRoutes is what the webhooks are asked for.
+func (h *handler) webhookRoutes(api huma.API) {
+	const (
+		list, create = http.MethodGet, http.MethodPost
+		get, patch   = http.MethodGet, http.MethodPatch
+		remove       = http.MethodDelete
+		hooks        = identity.ActionManageWebhooks
+		byID         = "/{id}"
+	)
 
 	webhooks := resource{api, "Webhooks"}
 	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks", hooks), inTenant(h.listWebhooks))
@@ -117,19 +165,4 @@ func (h *handler) routes(e *echo.Echo) error {
 	deliveries := resource{api, "Deliveries"}
 	huma.Register(api, deliveries.op(list, pathDeliveries, "list", "List what became of events at a webhook", hooks), inTenant(h.listDeliveries))
 	huma.Register(api, deliveries.action(pathRedeliver, "redeliver", "Send an event to a webhook again", hooks), inTenant(h.redeliver))
-
-	docs, err := newDocs(api)
-	if err != nil {
-		return err
-	}
-	if h.cfg.Product == nil {
-		e.GET("/", docs.redirect)
-	} else if err = h.cfg.Product(&Edge{Echo: e, API: api}); err != nil {
-		return err
-	}
-	e.GET(pathOpenAPI, docs.openAPI)
-	e.GET(pathDocs, docs.page)
-	e.GET(pathDocs+"/", docs.redirect)
-	e.GET(pathDocs+"/:asset", docs.asset)
-	return nil
 }

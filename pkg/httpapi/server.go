@@ -52,6 +52,7 @@ type Server struct {
 	drainTime       time.Duration
 	shutdownTimeout time.Duration
 	draining        atomic.Bool
+	leave           chan struct{} // closed when it begins to stop
 
 	mu      sync.Mutex
 	busy    map[net.Conn]struct{} // connections that owe an answer, or may be about to
@@ -95,11 +96,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	s := &Server{
 		drainTime: cfg.DrainTime, shutdownTimeout: cfg.ShutdownTimeout,
-		busy: map[net.Conn]struct{}{}, changed: make(chan struct{}, 1),
+		busy: map[net.Conn]struct{}{}, changed: make(chan struct{}, 1), leave: make(chan struct{}),
 	}
 	s.http = &http.Server{
-		Handler:           s.closeWhileDraining(cfg.Handler),
-		ConnState:         s.track,
+		Handler:   s.closeWhileDraining(cfg.Handler),
+		ConnState: s.track,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), drainingKey{}, (<-chan struct{})(s.leave))
+		},
 		ErrorLog:          errorLog,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 		ReadTimeout:       cfg.ReadTimeout,
@@ -122,6 +126,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.draining.Store(true)
+	close(s.leave)
 	drained := time.NewTimer(s.drainTime)
 	defer drained.Stop()
 	select {
@@ -177,6 +182,15 @@ func (s *Server) track(conn net.Conn, state http.ConnState) {
 
 // Draining reports whether the server is stopping. Readiness is false from then on.
 func (s *Server) Draining() bool { return s.draining.Load() }
+
+type drainingKey struct{}
+
+// Draining gives what is closed when the [Server] that serves the request with ctx begins to stop: an answer without an end must end then. It is
+// nil, and never closed, for a request of no Server.
+func Draining(ctx context.Context) <-chan struct{} {
+	leave, _ := ctx.Value(drainingKey{}).(<-chan struct{})
+	return leave
+}
 
 func (s *Server) closeWhileDraining(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

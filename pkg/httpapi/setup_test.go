@@ -72,6 +72,7 @@ func (j *jobs) EnqueueMany(_ context.Context, _ *tenantschema.Tx, args []job.Arg
 // edge is the public handler behind a real listener, on a real database with two tenants.
 type edge struct {
 	t       testing.TB
+	cfg     httpapi.Config // before the test's change
 	db      *pgtest.DB
 	handler http.Handler
 	url     string
@@ -112,6 +113,7 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 		BaseDomain: "localhost", Catalog: e.street, DB: e.engine, Keys: e.keys, Workspace: e.work, Webhooks: e.hooks, Log: zap.New(core), Metrics: e.metrics,
 		MaxBodyBytes: 64 << 10, Versions: tenantschema.Versions{Min: 1},
 	}
+	e.cfg = cfg
 	if change != nil {
 		change(&cfg)
 	}
@@ -124,6 +126,18 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	e.acme, e.acmeKey = e.tenant("acme", identity.ScopeAdmin)
 	e.globex, e.globexKey = e.tenant("globex", identity.ScopeAdmin)
 	return e
+}
+
+// again serves the same tenants a second time, otherwise configured, and gives the URL.
+func (e *edge) again(change func(*httpapi.Config)) string {
+	e.t.Helper()
+	cfg := e.cfg
+	change(&cfg)
+	handler, err := httpapi.New(cfg)
+	require.NoError(e.t, err)
+	srv := httptest.NewServer(handler)
+	e.t.Cleanup(srv.Close)
+	return srv.URL
 }
 
 // files are a product's, until the test ends.

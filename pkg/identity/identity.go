@@ -21,8 +21,12 @@ package identity
 import (
 	"context"
 	"errors"
+	"net/http"
 	"runtime"
 	"time"
+
+	"github.com/rowhousehq/rowhouse/pkg/cache"
+	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // Config is what a [Service] needs. Its zero value is good.
@@ -40,6 +44,21 @@ type Config struct {
 	// MaxHashes is how many hashes are computed at the same time, so that a flood of sign-ins takes no more memory than
 	// MaxHashes × Argon2Memory. Default the number of processors.
 	MaxHashes int
+	// Secrets encrypts the secrets of second factors and of providers' clients. Both fail without it.
+	Secrets Secrets
+	// HTTP reaches providers of sign-in, whose addresses customers choose: it must refuse what leads inside. Needed for providers.
+	HTTP *http.Client
+	// AllowHTTPIssuers accepts providers without TLS: for tests and development.
+	AllowHTTPIssuers bool
+	// Jobs and Mailer are needed for mails: invitations, links, notices. Without them, what mails a link fails, and nobody is told of changes.
+	Jobs   Jobs
+	Mailer Mailer
+	// SiteOf gives where a tenant's people find it, for the links in mails. Needed with Mailer.
+	SiteOf func(ctx context.Context, t tenantschema.Tenant) (Site, error)
+	// Cache, if set, keeps API keys in memory. A key that is revoked is worthless at once in this process, and within a second in others.
+	Cache *cache.Hub
+	// Quota, if set, bounds how many people a tenant has.
+	Quota Quota
 }
 
 // Service authenticates callers and manages people and keys. It holds no connection and no tenant: each call is given its scope.
@@ -47,6 +66,7 @@ type Config struct {
 type Service struct {
 	cfg    Config
 	hasher *hasher
+	keys   *cache.Cache[keyRecord]
 }
 
 // New validates cfg and makes a Service.
@@ -62,10 +82,17 @@ func New(cfg Config) (*Service, error) {
 	if cfg.SessionIdle < cfg.TouchInterval {
 		return nil, errors.New("identity: Config.SessionIdle must not be shorter than TouchInterval")
 	}
+	if cfg.HTTP != nil && cfg.HTTP.Transport == nil {
+		return nil, errors.New("identity: Config.HTTP needs a Transport of its own")
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes)}, nil
+	keys, err := cache.New[keyRecord](cfg.Cache, cache.Options{Name: "keys", Clock: cfg.Clock})
+	if err != nil {
+		return nil, err
+	}
+	return &Service{cfg: cfg, hasher: newHasher(cfg.Argon2Memory, cfg.MaxHashes), keys: keys}, nil
 }
 
 // or sets v to its default if it is zero.

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
+	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -111,7 +112,14 @@ func (s *Service) ListKeys(ctx context.Context, scope tenantschema.Scope) ([]Key
 // that. The error is apperr.NotFound if there is no such key.
 func (s *Service) RevokeKey(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) (Key, error) {
 	const sql = `UPDATE api_keys SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1 RETURNING ` + keyColumns
-	key, err := queryKey(ctx, scope, sql, id, s.now())
+	var key Key
+	err := scope.InTx(ctx, func(tx *tenantschema.Tx) (err error) {
+		if key, err = queryKey(ctx, tx, sql, id, s.now()); err != nil {
+			return err
+		}
+		return cache.Changed(ctx, tx)
+	})
+	s.keys.Forget(scope.Tenant().Schema) // Whatever came of it: an answer may have been lost after the commit.
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Key{}, apperr.New(apperr.NotFound, "There is no API key %s here. List the keys to see their ids.", id)
 	}

@@ -1,6 +1,8 @@
 package identity_test
 
 import (
+	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,7 +12,10 @@ import (
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/pkg/identity"
+	"github.com/rowhousehq/rowhouse/pkg/job"
+	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/pgtest"
+	"github.com/rowhousehq/rowhouse/pkg/tenantsecret"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -28,6 +33,7 @@ type bundle struct {
 	db           *pgtest.DB
 	acme, globex tenantschema.Scope
 	clock        *clock
+	post         *post
 }
 
 func setup(t *testing.T) *bundle {
@@ -42,8 +48,16 @@ func setupWith(t *testing.T, cfg identity.Config) *bundle {
 	b := &bundle{
 		db: db, acme: db.Scope("acme"), globex: db.Scope("globex"), clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)},
 	}
-	cfg.Clock, cfg.Argon2Memory = b.clock.Now, 64
-	var err error
+	queue, err := jobqueue.New(jobqueue.Config{})
+	require.NoError(t, err)
+	b.post = &post{queue: queue}
+	cfg.Clock, cfg.Argon2Memory, cfg.Jobs, cfg.Mailer = b.clock.Now, 64, b.post, b.post
+	cfg.Secrets, err = tenantsecret.New(pgtest.Secret)
+	require.NoError(t, err)
+	cfg.SiteOf = func(_ context.Context, tenant tenantschema.Tenant) (identity.Site, error) {
+		name := map[string]string{b.acme.Tenant().ID: "acme", b.globex.Tenant().ID: "globex"}[tenant.ID]
+		return identity.Site{Origin: "https://" + name + ".example.com", Host: name + ".example.com", Name: name}, nil
+	}
 	b.Service, err = identity.New(cfg)
 	require.NoError(t, err)
 	return b
@@ -131,4 +145,56 @@ func (c *clock) advance(d time.Duration) time.Time {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 	return c.now
+}
+
+// post is the real queue, and a mailer that keeps what it is given.
+type post struct {
+	queue *jobqueue.Client
+
+	mu      sync.Mutex
+	due     []identity.MailDue
+	letters []identity.Letter
+}
+
+func (p *post) Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args, opts job.Opts) (job.Receipt, error) {
+	receipt, err := p.queue.Enqueue(ctx, tx, args, opts)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if due, ok := args.(identity.MailDue); ok && err == nil {
+		p.due = append(p.due, due)
+	}
+	return receipt, err
+}
+
+func (p *post) Send(_ context.Context, _ *tenantschema.Tx, l identity.Letter) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.letters = append(p.letters, l)
+	return nil
+}
+
+// mailed works the jobs that wait, twice each, and gives the letters since the last call.
+func (b *bundle) mailed(t *testing.T, scope tenantschema.Scope) []identity.Letter {
+	t.Helper()
+	b.post.mu.Lock()
+	due := b.post.due
+	b.post.due = nil
+	b.post.mu.Unlock()
+	for _, d := range append(due, due...) {
+		require.NoError(t, b.SendMail(t.Context(), scope, d))
+	}
+	b.post.mu.Lock()
+	defer b.post.mu.Unlock()
+	letters := b.post.letters
+	b.post.letters = nil
+	return letters
+}
+
+// link gives the token of the one letter that is mailed.
+func (b *bundle) link(t *testing.T, scope tenantschema.Scope, kind identity.LetterKind) string {
+	t.Helper()
+	letters := b.mailed(t, scope)
+	require.Len(t, letters, 1)
+	require.Equal(t, kind, letters[0].Kind)
+	return letters[0].URL[strings.LastIndexByte(letters[0].URL, '/')+1:]
 }

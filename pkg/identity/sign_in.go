@@ -109,11 +109,27 @@ func (s *Service) enterByPassword(
 	if *fresh != *checked {
 		b.Queue(`UPDATE users SET password_hash = $2 WHERE id = $1`, id, *fresh)
 	}
-	counted.queueSuccess(b)
+	if !a.TwoFactor { // Else the account's attempts count until its second factor has come.
+		counted.queueSuccess(b)
+	}
 	if err = tx.SendBatch(ctx, b).Close(); err != nil {
 		return SignedIn{}, err
 	}
-	return s.insertSession(ctx, tx, a.User, "password", c)
+	return s.enter(ctx, tx, a.User, "password", c)
+}
+
+// enter lets somebody in who has shown one thing that only they have: a session, or the way to the second factor if they have one.
+func (s *Service) enter(ctx context.Context, tx *tenantschema.Tx, u User, method string, c Client) (SignedIn, error) {
+	if !u.TwoFactor {
+		return s.insertSession(ctx, tx, u, method, c)
+	}
+	token, err := s.insertStep(ctx, tx, stepSecondFactor, u.ID, firstFactor{Method: method})
+	return SignedIn{User: u, SecondFactor: token}, err
+}
+
+// firstFactor is what the step to the second factor remembers.
+type firstFactor struct {
+	Method string `json:"method"`
 }
 
 // Confirm has p show by password that it is still who signed in, for what is dangerous ([Service.RequireRecent]). The error is apperr.Invalid,

@@ -74,8 +74,8 @@ SELECT (SELECT count(*) FROM address), (SELECT count(*) FROM account)`
 
 // queueSuccess takes the attempt back: the account's failures are forgotten, those of the address are one less.
 func (o subjects) queueSuccess(b *pgx.Batch) {
+	b.Queue(`UPDATE sign_in_failures SET failures = greatest(failures - 1, 0) WHERE subject = $1`, o.address) // First, as when it was counted.
 	b.Queue(`DELETE FROM sign_in_failures WHERE subject = $1`, o.account)
-	b.Queue(`UPDATE sign_in_failures SET failures = greatest(failures - 1, 0) WHERE subject = $1`, o.address)
 }
 
 // admitted reads what queueAttempt gave. The error is apperr.RateLimited if there is a wait.

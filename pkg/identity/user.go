@@ -52,6 +52,31 @@ func (s *Service) CreateOwner(ctx context.Context, db tenantschema.DBTX, in NewU
 	return u, nil
 }
 
+// CreateUser makes somebody, as p, without an invitation: for the operator, and for programs that bring their people along. The errors are those
+// of [Service.CreateOwner]; Forbidden if p may not.
+func (s *Service) CreateUser(ctx context.Context, scope tenantschema.Scope, p Principal, in NewUser, role Role) (User, error) {
+	if err := permit(p, ActionManageMembers); err != nil {
+		return User{}, err
+	}
+	if err := mayTouch(p, User{}, role); err != nil {
+		return User{}, err
+	}
+	in, err := in.valid()
+	if err != nil {
+		return User{}, err
+	}
+	var c checker
+	c.role("role", role, Roles()...)
+	if err = c.err("The account cannot be made as asked."); err != nil {
+		return User{}, err
+	}
+	u, err := s.insertUser(ctx, scope, in, role, nil)
+	if err != nil {
+		return User{}, failed("create user", err)
+	}
+	return u, nil
+}
+
 func (in NewUser) valid() (NewUser, error) {
 	var c checker
 	in.Email = c.email("email", in.Email)

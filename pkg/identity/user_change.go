@@ -71,13 +71,26 @@ func (s *Service) changeUser(ctx context.Context, tx *tenantschema.Tx, p Princip
 	if (role != RoleOwner || disabled) && last(owners, id) {
 		return User{}, errLastOwner()
 	}
+	if before.DisabledAt != nil && !disabled {
+		if err = s.roomFor(ctx, tx, 1); err != nil {
+			return User{}, err
+		}
+	}
 	now := s.now()
 	const sql = `UPDATE users AS u SET display_name = coalesce($2, u.display_name), role = $3,
     disabled_at = CASE WHEN $4 THEN coalesce(u.disabled_at, $5) END, updated_at = $5
 WHERE u.id = $1 RETURNING ` + userColumns
 	after, err := queryUser(ctx, tx, sql, id, patch.DisplayName, role, disabled, now)
-	if err != nil || !disabled {
+	if err != nil {
 		return after, err
+	}
+	if role == RoleOwner && before.Role != RoleOwner { // Who manages a provider must not come in as one.
+		if _, err = tx.Exec(ctx, `DELETE FROM oidc_identities WHERE user_id = $1`, id); err != nil {
+			return after, err
+		}
+	}
+	if !disabled {
+		return after, nil
 	}
 	return after, s.shutOut(ctx, tx, id, uuid.Nil)
 }

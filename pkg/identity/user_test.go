@@ -41,6 +41,36 @@ func TestCreateOwner(t *testing.T) {
 	require.Equal(t, u, found)
 }
 
+func TestCreateUser(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx := t.Context()
+	admin := b.user(t, b.acme, "admin@acme.example", identity.RoleAdmin)
+	in := identity.NewUser{Email: "bob@acme.example", DisplayName: "Bob"}
+	_, err := b.CreateUser(ctx, b.acme, b.user(t, b.acme, "mia@acme.example", identity.RoleMember), in, identity.RoleGuest)
+	requireCode(t, apperr.Forbidden, err)
+	_, err = b.CreateUser(ctx, b.acme, admin, in, identity.RoleOwner)
+	requireCode(t, apperr.Forbidden, err)
+	_, err = b.CreateUser(ctx, b.acme, admin, in, "king")
+	requireInvalid(t, err, "role")
+	u, err := b.CreateUser(ctx, b.acme, identity.Operator(), in, identity.RoleOwner)
+	require.NoError(t, err)
+	require.Equal(t, identity.RoleOwner, u.Role)
+	_, err = b.CreateUser(ctx, b.acme, admin, in, identity.RoleGuest)
+	requireCode(t, apperr.Conflict, err)
+	list, err := b.ListUsers(ctx, b.globex, identity.UserFilter{}, identity.PageRequest{})
+	require.NoError(t, err)
+	require.Empty(t, list.Items)
+
+	// The operator hands over a link by which the person chooses a password.
+	link, err := b.ResetLink(ctx, b.acme, u.ID, acmeSite())
+	require.NoError(t, err)
+	token, ok := strings.CutPrefix(link, "https://acme.example.com/reset/")
+	require.True(t, ok)
+	_, err = b.ResetPassword(ctx, b.acme, token, another, browser())
+	require.NoError(t, err)
+}
+
 func TestListUsers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -32,7 +32,9 @@ const hardStop = 10 * time.Second
 
 // Tenants looks tenants up. It must not answer from a cache: a job may have waited for days.
 type Tenants interface {
-	// FetchMany gives those that there are, in any order.
+	// ByID gives a tenant as this process knows it, which may be as it was a moment ago.
+	ByID(id string) (tenancy.Tenant, bool)
+	// FetchMany gives those that there are, in any order, as they are now.
 	FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error)
 }
 
@@ -54,10 +56,14 @@ type Config struct {
 	// DB gives the scopes, Tenants looks up whose a job is. Required with Workers of tenants' jobs.
 	DB      *tenantschema.DB
 	Tenants Tenants
+	// Quota, if set, bounds how many jobs of a tenant wait. It wants Pool.
+	Quota Quota
 	// Log gets one line per job and River's warnings. Required with Workers.
 	Log *zap.Logger
 	// Metrics, if set, is told of every job.
 	Metrics Observer
+	// Worked, if set, is told of each tenant for which a job was done, after it was. It must not wait.
+	Worked func(tenantschema.Tenant)
 	// ScheduleMetrics, if set, is told what schedules do.
 	ScheduleMetrics ScheduleObserver
 
@@ -139,6 +145,7 @@ type Client struct {
 	turns     map[string]*turns // by queue
 	met       sync.Map          // job's number to meeting, from when a job is taken until it has run
 	gauge     *gauge
+	quotas    quotas
 	scheduler *scheduler // nil in a client that only enqueues
 }
 

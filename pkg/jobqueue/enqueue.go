@@ -24,8 +24,11 @@ func (c *Client) Enqueue(ctx context.Context, tx *tenantschema.Tx, args job.Args
 }
 
 // EnqueueMany is [Client.Enqueue] for many jobs in one statement, all with opts. The receipts are in the order of the args. It is all or
-// nothing: an error names the first job that is at fault.
+// nothing: an error names the first job that is at fault, and is apperr.RateLimited if as many of the tenant's wait already as its plan allows.
 func (c *Client) EnqueueMany(ctx context.Context, tx *tenantschema.Tx, args []job.Args, opts job.Opts) ([]job.Receipt, error) {
+	if len(args) == 0 {
+		return nil, nil
+	}
 	id := tx.Tenant().ID
 	if !tenancy.ValidID(id) {
 		return nil, errors.New("jobqueue: enqueue: the transaction's tenant has no valid id")
@@ -36,6 +39,9 @@ func (c *Client) EnqueueMany(ctx context.Context, tx *tenantschema.Tx, args []jo
 			return nil, errors.New("jobqueue: enqueue: args are nil")
 		}
 		orders[i] = order{kind: a.Kind(), args: a, opts: wanted(a, opts), owner: id}
+	}
+	if err := c.room(ctx, id, orders); err != nil {
+		return nil, fmt.Errorf("jobqueue: enqueue %s: %w", orders[0].kind, err)
 	}
 	return c.insert(ctx, tx.AsPlatform(), orders)
 }

@@ -71,11 +71,14 @@ type turns struct {
 	whose  map[int64]string // by the job's number
 	last   time.Time        // when the database was asked
 	next   time.Time        // when the database is asked again
+	got    time.Time        // when its last answer was there
+	batch  int              // how many jobs that brought
 	capped bool             // whether the last fetch left workers free because of a cap
+	idle   chan struct{}    // holds a token after the last job that ran has ended
 }
 
 func newTurns(c *Client, queue string, workers int) *turns {
-	return &turns{c: c, queue: queue, workers: workers, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}}
+	return &turns{c: c, queue: queue, workers: workers, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}, idle: make(chan struct{}, 1)}
 }
 
 // rounds bounds how often a fetch goes around.
@@ -84,15 +87,20 @@ const rounds = 3
 // tick is how often River calls for jobs. Whether the database is asked is up to [turns.due].
 const tick = 5 * time.Millisecond
 
+// brief is how long jobs take that are over before it is worth to ask for others.
+const brief = time.Millisecond
+
 // take answers River's call, without asking the database when there is nothing to be had.
 func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	result := &riverdriver.JobGetAvailableResult{}
 	if !t.due(params.MaxToLock) {
 		return result, nil
 	}
+	params = t.gather(ctx, params)
+	known := map[int64]time.Time{}
 	more := true // Whoever had less than its share has no more.
 	for round := 0; more && round < rounds && len(result.Jobs) < params.MaxToLock; round++ {
-		jobs, full, err := t.round(ctx, params, params.MaxToLock-len(result.Jobs), result)
+		jobs, full, err := t.round(ctx, params, params.MaxToLock-len(result.Jobs), result, known)
 		if err != nil {
 			if len(result.Jobs) > 0 { // They are ours and must be worked.
 				break
@@ -101,8 +109,8 @@ func (t *turns) take(ctx context.Context, params *riverdriver.JobGetAvailablePar
 		}
 		more = full && jobs > 0
 	}
-	t.asked(more || len(result.Jobs) == params.MaxToLock)
-	t.c.meet(ctx, result.Jobs)
+	t.c.meet(ctx, result.Jobs, known)
+	t.asked(len(result.Jobs), more || len(result.Jobs) == params.MaxToLock)
 	return result, nil
 }
 
@@ -119,12 +127,35 @@ func (t *turns) due(free int) bool {
 	return true
 }
 
+// gather gives jobs a moment to end if all that run have only just begun, and asks for all workers if they do. River calls as soon as the first of many jobs
+// has ended, so that jobs which take next to nothing would be fetched by halves.
+func (t *turns) gather(ctx context.Context, params *riverdriver.JobGetAvailableParams) *riverdriver.JobGetAvailableParams {
+	t.mu.Lock()
+	fresh := len(t.whose) > 0 && len(t.whose) < t.batch && time.Since(t.got) < brief
+	t.mu.Unlock()
+	if !fresh {
+		return params
+	}
+	timer := time.NewTimer(brief)
+	defer timer.Stop()
+	select {
+	case <-t.idle:
+		all := *params
+		all.MaxToLock = t.workers
+		return &all
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return params
+}
+
 // asked notes that it was. If there may be more it is asked again at once. Else it is asked again after [Config.PollInterval], or when a job
 // ends whose tenant may then have another.
-func (t *turns) asked(more bool) {
+func (t *turns) asked(jobs int, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.next, t.capped = time.Now().Add(t.c.cfg.PollInterval), false
+	t.got, t.batch = time.Now(), jobs
+	t.next, t.capped = t.got.Add(t.c.cfg.PollInterval), false
 	if more {
 		t.next = time.Time{}
 		return
@@ -137,6 +168,7 @@ func (t *turns) asked(more bool) {
 // round goes around once. full says that a tenant got all that its share allowed, and so may have more.
 func (t *turns) round(
 	ctx context.Context, params *riverdriver.JobGetAvailableParams, want int, into *riverdriver.JobGetAvailableResult,
+	known map[int64]time.Time,
 ) (jobs int, full bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -172,18 +204,25 @@ func (t *turns) round(
 	if err != nil {
 		return 0, false, err
 	}
-	jobs, full = t.keep(got, into)
+	jobs, full = t.keep(got, into, known)
 	return jobs, full, nil
 }
 
-// keep notes what was taken.
-func (t *turns) keep(jobs []taken, into *riverdriver.JobGetAvailableResult) (n int, full bool) {
+// keep notes what was taken, and in known, of when the row of its tenant was.
+func (t *turns) keep(jobs []taken, into *riverdriver.JobGetAvailableResult, known map[int64]time.Time) (n int, full bool) {
+	select {
+	case <-t.idle: // That was before these.
+	default:
+	}
 	last := 0
 	for _, j := range jobs {
 		into.Jobs = append(into.Jobs, j.row)
 		if j.err == nil {
 			t.mine[j.tenant]++
 			t.whose[j.row.ID] = j.tenant
+			if j.known != nil {
+				known[j.row.ID] = *j.known
+			}
 		} else { // River fails it without running it.
 			if into.DecodeErrors == nil {
 				into.DecodeErrors = map[int64]error{}
@@ -210,6 +249,12 @@ func (t *turns) ended(job int64) {
 	if t.mine[tenant]--; t.mine[tenant] <= 0 {
 		delete(t.mine, tenant)
 	}
+	if len(t.whose) == 0 {
+		select {
+		case t.idle <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // turnsIndex is what turns walk by. It holds the jobs that wait and no others.
@@ -221,11 +266,12 @@ const owner = `coalesce(metadata ->> 'tenant', '') collate "C"`
 
 // settleSQL prepares the transaction of a fetch. The queue is empty one moment and holds a million jobs the next, so that the statistics by
 // which PostgreSQL chooses are worth nothing: it is told to walk by the index, and to keep the plan, since making one takes longer than the
-// walk.
+// walk. The transaction need not be on disk when it ends: jobs whose taking is lost in a crash of the server are taken again, as they are when
+// their worker dies.
 const settleSQL = `select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
 	set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true),
 	set_config('enable_incremental_sort', 'off', true), set_config('jit', 'off', true),
-	set_config('plan_cache_mode', 'force_generic_plan', true)`
+	set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', 'off', true)`
 
 // lockOf names the table that is locked by who fetches from a queue, so that one process does after the other: they would take the same
 // jobs, and count what runs by the same rows. It holds nothing. An advisory lock could be held by any role that guesses its number.
@@ -264,9 +310,9 @@ behind (tenant, id, kind, seen) as (
 busy (tenant, jobs) as materialized (
 	select {owner}, count(*) from river.river_job where $8 > 0 and state = 'running' and queue = $1 group by 1
 ),
-turns (tenant, id, simple, room, turn) as materialized (
-	select tenant, id, simple, room, row_number() over () from (
-		select w.tenant, w.id, $4::text[] is null or w.kind = any($4) as simple,
+turns (tenant, known, id, simple, room, turn) as materialized (
+	select tenant, known, id, simple, room, row_number() over () from (
+		select w.tenant, t.updated_at as known, w.id, $4::text[] is null or w.kind = any($4) as simple,
 			least($7 - coalesce(($6::int[])[array_position($5::text[], w.tenant)], 0),
 				case when $8 > 0 then $8 - coalesce((select jobs from busy where busy.tenant = w.tenant), 0) else $7 end) as room
 		from (select tenant, id, kind from ahead union all select tenant, id, kind from behind) w
@@ -276,30 +322,31 @@ turns (tenant, id, simple, room, turn) as materialized (
 	) able where room > 0 limit $3
 ),
 share (jobs) as materialized (select ($3 + count(*) - 1) / greatest(count(*), 1) from turns),
-picked (id, tenant, turn, share, room, place) as materialized (
-	select id, tenant, turn, 1, room, 1 from turns where simple and (select jobs from share) = 1
+picked (id, tenant, known, turn, share, room, place) as materialized (
+	select id, tenant, known, turn, 1, room, 1 from turns where simple and (select jobs from share) = 1
 	union all
-	select j.id, u.tenant, u.turn, u.share, u.room, j.place from (
-		select tenant, turn, room, least(room, (select jobs from share)) as share from turns where not simple or (select jobs from share) > 1
+	select j.id, u.tenant, u.known, u.turn, u.share, u.room, j.place from (
+		select tenant, known, turn, room, least(room, (select jobs from share)) as share from turns where not simple or (select jobs from share) > 1
 	) u cross join lateral (
 		select id, row_number() over () as place from (
 			select id from river.river_job where state = 'available' and queue = $1 and {owner} = u.tenant
 				and ($4::text[] is null or kind = any($4))
 			order by {owner}, priority, scheduled_at, id limit u.share
 		) own
-	) j order by 6, 3 limit $3
+	) j order by 7, 4 limit $3
 )
 update river.river_job j set state = 'running', attempt = attempt + 1, attempted_at = coalesce($11::timestamptz, now()),
 	attempted_by = array_append(case when array_length(attempted_by, 1) >= $13::int
 		then attempted_by[array_length(attempted_by, 1) + 2 - $13::int:] else attempted_by end, $12::text)
 from picked where j.id = picked.id and j.state = 'available'
-returning picked.tenant, picked.turn::int, picked.share::int, picked.room::int, picked.place::int,
+returning picked.tenant, picked.known, picked.turn::int, picked.share::int, picked.room::int, picked.place::int,
 	j.id, j.args, j.attempt, j.attempted_at, j.attempted_by, j.created_at, j.errors, j.finalized_at, j.kind, j.max_attempts, j.metadata,
 	j.priority, j.queue, j.scheduled_at, j.state, j.tags, j.unique_key, j.unique_states`)
 
 // taken is a job that is ours to work, and by what turn.
 type taken struct {
 	tenant                   string
+	known                    *time.Time // as of when the tenant's row was
 	turn, share, room, place int
 	row                      *rivertype.JobRow
 	err                      error // what of it could not be read
@@ -310,7 +357,7 @@ func scanTaken(row pgx.CollectableRow) (taken, error) {
 	t := taken{row: j}
 	var past [][]byte
 	var unique pgtype.Bits
-	err := row.Scan(&t.tenant, &t.turn, &t.share, &t.room, &t.place,
+	err := row.Scan(&t.tenant, &t.known, &t.turn, &t.share, &t.room, &t.place,
 		&j.ID, &j.EncodedArgs, &j.Attempt, &j.AttemptedAt, &j.AttemptedBy, &j.CreatedAt, &past, &j.FinalizedAt, &j.Kind, &j.MaxAttempts,
 		&j.Metadata, &j.Priority, &j.Queue, &j.ScheduledAt, &j.State, &j.Tags, &j.UniqueKey, &unique)
 	if err != nil {
@@ -330,13 +377,21 @@ func scanTaken(row pgx.CollectableRow) (taken, error) {
 	return t, nil
 }
 
-// meet looks up whose jobs are. What cannot be looked up now is looked up when the job is entered.
-func (c *Client) meet(ctx context.Context, jobs []*rivertype.JobRow) {
+// meet looks up whose jobs are. The fetch saw the rows of the tenants, and says by known which state of them: who is the same in the catalog of
+// this process need not be read again. What cannot be looked up now is looked up when the job is entered.
+func (c *Client) meet(ctx context.Context, jobs []*rivertype.JobRow, known map[int64]time.Time) {
 	ids := map[string][]int64{}
+	now := time.Now()
 	for _, j := range jobs {
-		if id, err := readStamp(j.Metadata); err == nil {
-			ids[id] = append(ids[id], j.ID)
+		id, err := readStamp(j.Metadata)
+		if err != nil {
+			continue
 		}
+		if t, ok := c.cfg.Tenants.ByID(id); ok && t.UpdatedAt.Equal(known[j.ID]) {
+			c.met.Store(j.ID, meeting{t, now})
+			continue
+		}
+		ids[id] = append(ids[id], j.ID)
 	}
 	if len(ids) == 0 {
 		return
@@ -345,7 +400,6 @@ func (c *Client) meet(ctx context.Context, jobs []*rivertype.JobRow) {
 	if err != nil {
 		return
 	}
-	now := time.Now()
 	for _, t := range found {
 		for _, id := range ids[t.ID] {
 			c.met.Store(id, meeting{t, now})

@@ -64,7 +64,10 @@ func Handle[T job.Args](w *Workers, fn func(ctx context.Context, s tenantschema.
 		if err != nil {
 			return err
 		}
-		return fn(ctx, scope, args)
+		if err = fn(ctx, scope, args); err == nil && c.cfg.Worked != nil {
+			c.cfg.Worked(scope.Tenant())
+		}
+		return err
 	})
 }
 

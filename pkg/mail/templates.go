@@ -70,6 +70,20 @@ func (PasswordReset) kind() string   { return "password_reset" }
 func (PasswordReset) queue() string  { return job.QueueCritical }
 func (c PasswordReset) link() string { return c.URL }
 
+// SecurityNotice tells somebody what changed in how they enter.
+type SecurityNotice struct {
+	// Name is the person's, Workspace the tenant's.
+	Name, Workspace string
+	// What is a sentence.
+	What string
+	// URL leads to the tenant.
+	URL string
+}
+
+func (SecurityNotice) kind() string   { return "security_notice" }
+func (SecurityNotice) queue() string  { return job.QueueCritical }
+func (c SecurityNotice) link() string { return c.URL }
+
 // DailyReport says that a report is ready.
 type DailyReport struct {
 	// Workspace is the tenant's name.

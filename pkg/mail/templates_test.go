@@ -19,10 +19,11 @@ const link = "https://acme.example.com/do?token=abc&x=1"
 // contents are one of each kind.
 func contents() map[string]mail.Content {
 	return map[string]mail.Content{
-		"welcome":        mail.Welcome{Name: "Ada", Workspace: "Acme & Sons", URL: link, ValidFor: 48 * time.Hour},
-		"invitation":     mail.Invitation{Inviter: "Bob", Workspace: "Acme & Sons", URL: link, ValidFor: 7 * 24 * time.Hour},
-		"password_reset": mail.PasswordReset{Name: "Ada", Workspace: "Acme & Sons", URL: link, ValidFor: time.Hour},
-		"daily_report":   mail.DailyReport{Workspace: "Acme & Sons", Day: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), URL: link},
+		"welcome":         mail.Welcome{Name: "Ada", Workspace: "Acme & Sons", URL: link, ValidFor: 48 * time.Hour},
+		"invitation":      mail.Invitation{Inviter: "Bob", Workspace: "Acme & Sons", URL: link, ValidFor: 7 * 24 * time.Hour},
+		"password_reset":  mail.PasswordReset{Name: "Ada", Workspace: "Acme & Sons", URL: link, ValidFor: time.Hour},
+		"security_notice": mail.SecurityNotice{Name: "Ada", Workspace: "Acme & Sons", What: "Your password was changed.", URL: link},
+		"daily_report":    mail.DailyReport{Workspace: "Acme & Sons", Day: time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC), URL: link},
 	}
 }
 

@@ -48,7 +48,9 @@ type DB struct {
 
 // Options change what [NewWith] makes. The zero value is what [New] uses.
 type Options struct {
-	// TenantFiles replaces the tenants' migrations.
+	// Migrations are a product's own, which stand behind the platform's in place of the workspace's. See [migrations.With].
+	Migrations fs.FS
+	// TenantFiles replaces all of the tenants' migrations.
 	TenantFiles fs.FS
 	// MaxConns is how many connections Engine may hold. Default 4.
 	MaxConns int
@@ -69,6 +71,11 @@ func New(tb testing.TB) *DB {
 // NewWith is [New] with options.
 func NewWith(tb testing.TB, o Options) *DB {
 	tb.Helper()
+	if o.TenantFiles == nil && o.Migrations != nil {
+		files, err := migrations.With(o.Migrations)
+		require.NoError(tb, err)
+		o.TenantFiles = files
+	}
 	if o.TenantFiles == nil {
 		o.TenantFiles = migrations.Tenant()
 	}

@@ -23,6 +23,20 @@ const (
 	TenantUnavailable = "unavailable"
 )
 
+// Why a request was not answered because of a limit, for [Metrics.RequestRejected].
+const (
+	// RejectedTenant: the tenant asked too often.
+	RejectedTenant = "tenant_rate"
+	// RejectedCaller: one key or session asked too often.
+	RejectedCaller = "caller_rate"
+	// RejectedAddress: one address asked too often without credentials.
+	RejectedAddress = "address_rate"
+	// RejectedFailures: one address showed credentials that were no good too often.
+	RejectedFailures = "address_failures"
+	// RejectedConcurrency: the tenant had too much under way.
+	RejectedConcurrency = "concurrency"
+)
+
 // What became of working a job once, for [Metrics.ObserveJob].
 const (
 	// JobCompleted: done.
@@ -66,6 +80,8 @@ type Metrics struct {
 	requests        *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
 	resolutions     *prometheus.CounterVec
+	rejections      *prometheus.CounterVec
+	cacheLookups    *prometheus.CounterVec
 	jobs            *prometheus.CounterVec
 	jobDuration     *prometheus.HistogramVec
 	jobWait         *prometheus.HistogramVec
@@ -116,6 +132,14 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 			Namespace: namespace, Subsystem: "tenant", Name: "resolutions_total",
 			Help: "Lookups of a request's tenant by its host, by outcome: found, unknown, suspended or unavailable.",
 		}, []string{"outcome"}),
+		rejections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "http", Name: "requests_rejected_total",
+			Help: "Requests that were answered with 429, by the limit: tenant_rate, caller_rate, address_rate, address_failures or concurrency.",
+		}, []string{"reason"}),
+		cacheLookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "cache", Name: "lookups_total",
+			Help: "Lookups in a cache of tenants' data, by cache and outcome: hit, miss, or bypassed (nothing is kept: the process does not hear of changes).",
+		}, []string{"cache", "outcome"}),
 		jobs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "jobs", Name: "worked_total",
 			Help: "Jobs worked once, by kind, queue and outcome: completed, failed, discarded, cancelled, snoozed or interrupted.",
@@ -151,12 +175,15 @@ func NewMetrics(cfg MetricsConfig) (*Metrics, error) {
 	for _, outcome := range []string{TenantFound, TenantUnknown, TenantSuspended, TenantUnavailable} {
 		m.resolutions.WithLabelValues(outcome)
 	}
+	for _, reason := range []string{RejectedTenant, RejectedCaller, RejectedAddress, RejectedFailures, RejectedConcurrency} {
+		m.rejections.WithLabelValues(reason)
+	}
 	for _, result := range []string{WebhookSucceeded, WebhookFailed, WebhookGivenUp} {
 		m.webhooks.WithLabelValues(result)
 	}
 	for _, c := range []prometheus.Collector{
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.inFlight, m.resolutions, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks,
+		m.requests, m.inFlight, m.resolutions, m.rejections, m.cacheLookups, m.jobs, m.jobDuration, m.jobWait, mails, m.webhooks,
 		m.catalogTenants, m.catalogSynced, refreshes, m.pools, m.queues,
 	} {
 		if err := m.registry.Register(c); err != nil {
@@ -186,6 +213,14 @@ func (m *Metrics) CountInFlight(next http.Handler) http.Handler {
 
 // TenantResolved records what became of looking for a request's tenant. The outcome is one of the constants of this package.
 func (m *Metrics) TenantResolved(outcome string) { m.resolutions.WithLabelValues(outcome).Inc() }
+
+// RequestRejected records a request that was not answered because of a limit. The reason is one of the constants of this package.
+func (m *Metrics) RequestRejected(reason string) { m.rejections.WithLabelValues(reason).Inc() }
+
+// CacheLookedUp records what became of looking for a value in a cache. Both are out of fixed sets.
+func (m *Metrics) CacheLookedUp(cache, outcome string) {
+	m.cacheLookups.WithLabelValues(cache, outcome).Inc()
+}
 
 // ObserveJob records that a job has been worked once: how long it had waited since it was due, and how long the work took. The outcome is
 // one of the constants of this package.

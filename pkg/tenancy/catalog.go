@@ -33,7 +33,7 @@ const (
 
 // CatalogConfig says where a [Catalog] reads.
 type CatalogConfig struct {
-	// Pool may read rowhouse.tenants and the names of the seal's keys. Required.
+	// Pool may read rowhouse.tenants, rowhouse.plans and the names of the seal's keys. Required.
 	Pool *pgxpool.Pool
 	// Logins derives the seal's keys. Required.
 	Logins *Logins
@@ -63,6 +63,7 @@ type Catalog struct {
 	byID   map[string]Tenant
 	bySlug map[string]string // slug to id
 	seal   atomic.Pointer[tenantschema.SealKey]
+	plans  atomic.Pointer[map[string]Limits]
 	synced atomic.Int64 // Unix nanoseconds of the last successful refresh
 	stop   context.CancelFunc
 	done   chan struct{}
@@ -239,7 +240,7 @@ func (f *follower) wait(ctx context.Context) (ids []string, all bool, err error)
 			all, deadline = true, f.lastAll.Add(overflowEvery)
 			continue
 		}
-		if !ValidID(notification.Payload) { // Whatever else somebody notifies is none of ours.
+		if !ValidID(notification.Payload) && notification.Payload != plansChanged { // Whatever else somebody notifies is none of ours.
 			continue
 		}
 		if soon := time.Now().Add(gather); len(changed) == 0 && soon.Before(deadline) {
@@ -261,6 +262,9 @@ func (c *Catalog) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err = c.readPlans(ctx); err != nil {
+		return err
+	}
 	c.seal.Store(&key)
 	byID, bySlug := make(map[string]Tenant, len(tenants)), make(map[string]string, len(tenants))
 	for _, t := range tenants {
@@ -276,6 +280,11 @@ func (c *Catalog) readAll(ctx context.Context) error {
 func (c *Catalog) readSome(ctx context.Context, ids []string) error {
 	c.reads.Lock()
 	defer c.reads.Unlock()
+	if slices.Contains(ids, plansChanged) {
+		if err := c.readPlans(ctx); err != nil {
+			return err
+		}
+	}
 	tenants, err := readTenants(ctx, c.cfg.Pool, "where "+livingSQL+" and id = any($1)", ids)
 	if err != nil {
 		return err

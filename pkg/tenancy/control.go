@@ -211,7 +211,10 @@ func controlGrants(logins *Logins, database string) []string {
 		"revoke all on schema rowhouse from public",
 		"revoke all on all functions in schema rowhouse from public",
 		"grant usage on schema rowhouse to " + control,
-		"grant select on rowhouse.tenants, rowhouse.cells, rowhouse.goose_db_version to " + control,
+		"grant select on rowhouse.tenants, rowhouse.plans, rowhouse.cells, rowhouse.goose_db_version to " + control,
+		// Who sends the form of a sign-up gets a row, and is told how it stands.
+		"grant insert (id, slug, name, email, display_name, password_hash, welcome_hash, browser_hash, address_hash) on rowhouse.signups to " + control,
+		"grant select (id, slug, slug_skeleton, name, browser_hash, address_hash, state, error, created_at, finished_at) on rowhouse.signups to " + control,
 		// Not the pads: from a hint the secret can be derived only by who has the login secret.
 		"grant usage on schema seal to " + control,
 		"grant select (id, hint, created_at) on seal.keys to " + control,

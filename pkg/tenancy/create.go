@@ -26,6 +26,11 @@ type NewTenant struct {
 	Tier string
 	// TimeZone is what its days and hours go by; empty means UTC. See [ParseTimeZone].
 	TimeZone string
+	// Request, if set, is a UUID of what asks for the tenant, and may ask again: it finds the tenant that was made for it, and is given none
+	// that was made for another or for nobody, whatever their names.
+	Request string
+	// Distinct refuses a slug that people would take for that of another tenant. See [Skeleton].
+	Distinct bool
 }
 
 // Create makes a tenant: catalog row, role, schema, migrations and grants in one transaction, or by [Manager.Claim] if one that was made
@@ -76,8 +81,13 @@ func (c *Creator) Create(ctx context.Context, n NewTenant) (t Tenant, created bo
 			return Tenant{}, false, explainOwner(fmt.Errorf("create tenant %s: %w", n.Slug, err))
 		}
 	}
-	if found && t.State != StateProvisioning {
-		return alreadyThere(t, n)
+	if found {
+		if err = m.sameRequest(ctx, t, n); err != nil {
+			return Tenant{}, false, err
+		}
+		if t.State != StateProvisioning {
+			return alreadyThere(t, n)
+		}
 	}
 	return c.make(ctx, t, found, n, tier)
 }
@@ -122,6 +132,9 @@ func (c *Creator) make(ctx context.Context, t Tenant, found bool, n NewTenant, t
 		})
 	if errors.Is(err, errClaimed) { // Somebody else was faster, and is done.
 		if holder, held, lookErr := m.living(ctx, n.Slug); lookErr == nil && held {
+			if err = m.sameRequest(ctx, holder, n); err != nil {
+				return Tenant{}, false, err
+			}
 			return alreadyThere(holder, n)
 		}
 	}
@@ -173,6 +186,27 @@ func (m *Manager) newTenant(ctx context.Context, session *tenantschema.Session, 
 	return Tenant{ID: role.ID, Cell: role.Cell, Slug: n.Slug, Tier: tier}, err
 }
 
+// sameRequest refuses a tenant that was not made for what asks.
+func (m *Manager) sameRequest(ctx context.Context, t Tenant, n NewTenant) error {
+	if n.Request == "" {
+		return nil
+	}
+	var same bool
+	const sql = "select request is not distinct from $2::uuid from rowhouse.tenants where id = $1"
+	err := m.cfg.Pool.QueryRow(ctx, sql, t.ID, n.Request).Scan(&same)
+	if err != nil {
+		return fmt.Errorf("read what asked for %s: %w", t.ID, err)
+	}
+	if !same {
+		return errSlugTaken(n.Slug)
+	}
+	return nil
+}
+
+func errSlugTaken(slug string) error {
+	return apperr.New(apperr.Conflict, "the subdomain %q belongs to a tenant already: choose another", slug).WithField("slug", "is taken")
+}
+
 func alreadyThere(t Tenant, n NewTenant) (Tenant, bool, error) {
 	if n.Name != "" && n.Name != t.Name {
 		return Tenant{}, false, apperr.New(apperr.Conflict, "the subdomain %q belongs to the tenant %q already: choose another", n.Slug, t.Name).
@@ -205,7 +239,7 @@ var errClaimed = errors.New("the slug is claimed")
 
 // claim writes the catalog row of a tenant in the making, or finds it there.
 func (m *Manager) claim(ctx context.Context, tx pgx.Tx, t Tenant, n NewTenant) error {
-	holder, held, err := m.lockSlug(ctx, tx, n.Slug)
+	holder, held, err := m.lockSlug(ctx, tx, n)
 	if err != nil {
 		return err
 	}
@@ -215,18 +249,21 @@ func (m *Manager) claim(ctx context.Context, tx pgx.Tx, t Tenant, n NewTenant) e
 		}
 		return nil
 	}
-	_, err = tx.Exec(ctx, "insert into rowhouse.tenants (id, slug, name, cell, tier, state, time_zone) values ($1, $2, $3, $4, $5, $6, $7)",
-		t.ID, n.Slug, cmp.Or(n.Name, n.Slug), t.Cell, string(t.Tier), string(StateProvisioning), n.TimeZone)
+	_, err = tx.Exec(ctx, `insert into rowhouse.tenants (id, slug, name, cell, tier, state, time_zone, request)
+		values ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::uuid)`,
+		t.ID, n.Slug, cmp.Or(n.Name, n.Slug), t.Cell, string(t.Tier), string(StateProvisioning), n.TimeZone, n.Request)
 	if err != nil {
 		return fmt.Errorf("write catalog row: %w", err)
 	}
 	return useSpare(ctx, tx, t.ID)
 }
 
-// lockSlug keeps slug for tx until it ends, and gives the tenant that has it. The error is [apperr.Conflict] if nobody may have it.
-func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, slug string) (holder Tenant, held bool, err error) {
+// lockSlug keeps the slug, and what looks like it, for tx until it ends, and gives the tenant that has it. The error is [apperr.Conflict] if
+// nobody may have it.
+func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, n NewTenant) (holder Tenant, held bool, err error) {
+	slug := n.Slug
 	// Two who want one slug take turns, so that the second sees the first one's row.
-	if _, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", slug); err != nil {
+	if _, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", Skeleton(slug)); err != nil {
 		return holder, false, fmt.Errorf("lock slug: %w", err)
 	}
 	rows, err := readTenants(ctx, tx, "where slug = $1 and state <> 'deleted'", slug)
@@ -236,11 +273,12 @@ func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, slug string) (holder 
 	if len(rows) > 0 {
 		return rows[0], true, nil
 	}
-	var isID bool
+	var isID, looksTaken bool
 	var freeAt *time.Time
 	err = tx.QueryRow(ctx, `select exists (select from rowhouse.tenants where id = $1),
-			(select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted')`,
-		slug, m.cfg.SlugQuarantine).Scan(&isID, &freeAt)
+			(select max(deleted_at) + $2 from rowhouse.tenants where slug = $1 and state = 'deleted'),
+			$3 and exists (select from rowhouse.tenants where slug_skeleton = $4 and (state <> 'deleted' or deleted_at > now() - $2))`,
+		slug, m.cfg.SlugQuarantine, n.Distinct, Skeleton(slug)).Scan(&isID, &freeAt, &looksTaken)
 	if err != nil {
 		return holder, false, fmt.Errorf("look for ids and earlier owners of the slug: %w", err)
 	}
@@ -252,6 +290,10 @@ func (m *Manager) lockSlug(ctx context.Context, tx pgx.Tx, slug string) (holder 
 		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q belonged to a deleted tenant and stays unused until %s "+
 			"(tenants.slug_quarantine), so that its old links and keys reach nobody else: choose another",
 			slug, freeAt.UTC().Format(time.RFC3339)).WithField("slug", "is in quarantine")
+	}
+	if looksTaken {
+		return holder, false, apperr.New(apperr.Conflict, "the subdomain %q looks like that of another tenant: choose another", slug).
+			WithField("slug", "looks like another")
 	}
 	return holder, false, nil
 }

@@ -169,6 +169,9 @@ func (l *Logins) derive(purpose string) []byte {
 	return mac.Sum(nil)
 }
 
+// AddressKey gives the key under which addresses of the network are hashed, the same in all processes.
+func (l *Logins) AddressKey() []byte { return l.derive("addresses of clients") }
+
 // sealSecret gives the secret of the seal key that has that hint.
 func (l *Logins) sealSecret(hint []byte) ([]byte, error) {
 	if l.secret == "" {

@@ -8,10 +8,25 @@ import (
 
 // reservedSlugs are subdomains that the platform keeps, would be mistaken for it, or that programs of the network look up by
 // themselves (RFC 2142 mailboxes, autodiscovery).
-const reservedSlugs = " abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover beta billing blog cdn " +
-	"console dashboard dev docs email example ftp help hostmaster imap internal login localhost mail metrics mx noc ns ns1 ns2 " +
-	"oauth operator ops owner platform pop pop3 postmaster public river root rowhouse security signin signup smtp sso staging " +
-	"static status support system team test usenet webmail webmaster wpad www www1 www2 "
+const reservedSlugs = " about abuse account accounts admin administrator affiliate api app apps archive archives assets auth autoconfig " +
+	"autodiscover avatar backup backups beta billing billing-portal blog bot bots bounce calendar cart cdn certificate " +
+	"certs chat checkout client clients cms code community config connect console contact cpanel css customer customers " +
+	"dashboard data db demo dev developer developers dns docs download downloads edge email embed enterprise error " +
+	"errors events everyone example export faq feed feedback feeds file files forum forums ftp gateway git github go " +
+	"graphql group groups guest health healthz hello help home host hosting hostmaster hosts http https id identity image " +
+	"images imap img imprint info internal invitation invitations invite ip ipv4 ipv6 irc jobs js legal license live load " +
+	"localdomain localhost log login logs m mail mailer mailing maintenance manage manager marketing master me media " +
+	"member members metrics mfa mobile monitor monitoring mta mta-sts mx mx0 mx1 mx2 mx3 my new news newsletter no-reply nobody " +
+	"noc noreply notification notifications ns ns1 ns2 ns3 ns4 oauth office official one-time openid operator ops order " +
+	"orders org organization owner page pages partner partners passkey passkeys password passwords pay payment payments " +
+	"phishing photos ping plans platform pop pop3 post postmaster preview prices pricing privacy private production " +
+	"profile project projects proxy public purchase readyz register registration release releases remote reply reset " +
+	"resources rest river root rowhouse sales sandbox schema script scripts search secure security server servers service " +
+	"services session sessions settings setup share shop sign-in sign-out sign-up signin signout signup site sites smtp " +
+	"smtps source spam ssh ssl sso stage staging start stat static statistics stats status store subscribe support sync " +
+	"sysadmin sysop system team tenant tenants terms test tests tls token tokens tools trace tracking trust update updates " +
+	"upload uploads usenet user username users verify vpn wallet web webhook webhooks webmail webmaster website welcome " +
+	"wiki workspace workspaces wpad ws www www1 www2 www3 xmpp "
 
 // ParseSlug checks a subdomain: 2 to 63 characters of a-z, 0-9 and hyphen, neither beginning nor ending with a hyphen, without two hyphens
 // as its third and fourth character (which would announce punycode), and not reserved. The error says what would be right.
@@ -31,6 +46,24 @@ func ParseSlug(s string) (string, error) {
 
 // ReservedSlug reports whether s is a subdomain that no tenant may have.
 func ReservedSlug(s string) bool { return strings.Contains(reservedSlugs, " "+s+" ") }
+
+// LooksReserved reports whether people would take s for a subdomain that no tenant may have.
+func LooksReserved(s string) bool {
+	looks := Skeleton(s)
+	for word := range strings.FieldsSeq(reservedSlugs) {
+		if Skeleton(word) == looks {
+			return true
+		}
+	}
+	return false
+}
+
+// Skeleton gives what a slug looks like: of two slugs that people take for each other it is the same. 0 is o, 1 and i are l, m is rn, w is
+// vv, and hyphens are nothing; slugs hold no letters but a to z, so the rest of Unicode's confusable characters (UTS #39) does not come up.
+// Letter by letter, so that what looks like something in two steps does so in one. The columns slug_skeleton of the catalog hold the same.
+func Skeleton(slug string) string {
+	return strings.NewReplacer("0", "o", "1", "l", "i", "l", "m", "rn", "w", "vv", "-", "").Replace(slug)
+}
 
 func slugFault(s string) string {
 	switch {

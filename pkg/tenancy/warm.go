@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/rowhousehq/rowhouse/pkg/apperr"
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
@@ -24,7 +23,7 @@ const claimableSQL = "schema_version = $1 and migration_error = ''"
 // this program's version. The tenant is sealed, whatever n.Tier says. [apperr.Conflict] if the subdomain is another's, or nobody may have it;
 // the one made ahead is then still there for the next.
 //
-// It needs no right of the owner's but to update slug, name, time_zone, state and created_at of rowhouse.tenants. See docs/provisioning.md for what a
+// It needs no right of the owner's but to update slug, name, time_zone, request, state and created_at of rowhouse.tenants. See docs/provisioning.md for what a
 // process without the owner's credentials would need instead.
 func (m *Manager) Claim(ctx context.Context, n NewTenant) (t Tenant, found bool, err error) {
 	if _, err = n.check(); err != nil {
@@ -35,8 +34,7 @@ func (m *Manager) Claim(ctx context.Context, n NewTenant) (t Tenant, found bool,
 	case errors.Is(err, errNoWarm):
 		return Tenant{}, false, nil
 	case errors.Is(err, errClaimed):
-		return Tenant{}, false, apperr.New(apperr.Conflict, "the subdomain %q belongs to a tenant already: choose another", n.Slug).
-			WithField("slug", "is taken")
+		return Tenant{}, false, errSlugTaken(n.Slug)
 	}
 	return t, err == nil, err
 }
@@ -55,7 +53,7 @@ func (m *Manager) claimWarm(ctx context.Context, n NewTenant) (t Tenant, err err
 		if err != nil {
 			return fmt.Errorf("look for a tenant made ahead: %w", err)
 		}
-		_, held, err := m.lockSlug(ctx, tx, n.Slug)
+		_, held, err := m.lockSlug(ctx, tx, n)
 		if err != nil {
 			return err
 		}
@@ -63,7 +61,7 @@ func (m *Manager) claimWarm(ctx context.Context, n NewTenant) (t Tenant, err err
 			return errClaimed
 		}
 		rows, err := tx.Query(ctx, `update rowhouse.tenants set slug = $2, name = coalesce(nullif($3, ''), $2), state = 'ready', time_zone = $4,
-			created_at = now() where id = $1 returning `+tenantColumns, id, n.Slug, n.Name, n.TimeZone)
+			request = nullif($5, '')::uuid, created_at = now() where id = $1 returning `+tenantColumns, id, n.Slug, n.Name, n.TimeZone, n.Request)
 		if err != nil {
 			return fmt.Errorf("claim %s: %w", id, err)
 		}

@@ -44,6 +44,12 @@ func newClient(timeout time.Duration, allowPrivate bool) *http.Client {
 	}
 }
 
+// Client gives a client like that of the deliveries, for what else goes to addresses that customers choose: unless allowPrivate, it connects to none
+// but public ones. It follows no redirects.
+func Client(timeout time.Duration, allowPrivate bool) *http.Client {
+	return newClient(timeout, allowPrivate)
+}
+
 // guard is asked of each connection after its name was resolved and before it is made, so that no answer of a name server leads elsewhere.
 func guard(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)

@@ -48,7 +48,7 @@ type AttachmentFile struct {
 
 // CreateAttachment stores a file of a task as it comes, at most [Service.MaxUploadBytes] of it, and enqueues the job that makes the thumbnail of
 // a picture: all of it or nothing. The error is apperr.NotFound if there is no such task, apperr.Invalid if the name or the size is not
-// accepted; one of content is wrapped.
+// accepted, and apperr.Conflict if the tenant's plan has no room for it; one of content is wrapped.
 //
 // The row is written when the file is whole. So a crash leaves at most a file without a row, which [Service.SweepFiles] removes.
 func (s *Service) CreateAttachment(
@@ -62,6 +62,9 @@ func (s *Service) CreateAttachment(
 	if _, err := s.GetTask(ctx, scope, taskID); err != nil { // Before the upload, which takes its time and holds no connection.
 		return Attachment{}, err
 	}
+	if err := s.checkStorage(ctx, scope, scope.Tenant().ID, 1); err != nil {
+		return Attachment{}, failed("create attachment", err)
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return Attachment{}, failed("create attachment", err)
@@ -73,6 +76,9 @@ func (s *Service) CreateAttachment(
 	}
 	told := false
 	err = scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		if err := s.reserveStorage(ctx, tx, a.SizeBytes); err != nil {
+			return err
+		}
 		if err := insertAttachment(ctx, tx, a, sum, s.actor); err != nil {
 			return err
 		}
@@ -80,6 +86,9 @@ func (s *Service) CreateAttachment(
 			if _, err := s.jobs.Enqueue(ctx, tx, ThumbnailDue{AttachmentID: id}, job.Opts{}); err != nil {
 				return err
 			}
+		}
+		if err := note(ctx, tx, uuid.Nil, taskID); err != nil {
+			return err
 		}
 		told = true
 		return nil
@@ -166,7 +175,14 @@ func (s *Service) OpenAttachment(ctx context.Context, scope tenantschema.Scope, 
 
 // DeleteAttachment deletes an attachment for ever. The error is apperr.NotFound if there is none with that id.
 func (s *Service) DeleteAttachment(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
-	if _, err := queryAttachment(ctx, scope, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id); err != nil {
+	err := scope.InTx(ctx, func(tx *tenantschema.Tx) error {
+		a, err := queryAttachment(ctx, tx, `DELETE FROM attachments WHERE id = $1 RETURNING `+attachmentColumns, id)
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, uuid.Nil, a.TaskID)
+	})
+	if err != nil {
 		return failedOn("delete attachment", "attachment", id, err)
 	}
 	for _, key := range []string{attachmentKey(id), thumbnailKey(id)} {

@@ -35,12 +35,15 @@ func (SweepFiles) Kind() string { return "workspace.sweep_files" }
 // JobOpts asks for the queue of what may take until tomorrow. A sweep that has not ended when the next is due does for that, too.
 func (SweepFiles) JobOpts() job.Opts { return job.Opts{Queue: job.QueueBulk, Unique: "daily"} }
 
-// SweepFiles does the work of the job.
+// SweepFiles does the work of the job, and forgets changes that are no news any more.
 func (s *Service) SweepFiles(ctx context.Context, scope tenantschema.Scope, _ SweepFiles) error {
 	unknown := func(ctx context.Context, keys []string) ([]string, error) { return orphans(ctx, scope, keys) }
 	_, err := s.files.Sweep(ctx, scope.Tenant().Schema, s.now().Add(-orphanAge), unknown)
 	if err != nil {
 		return failed("sweep files", err)
+	}
+	if err = s.sweepChanges(ctx, scope); err != nil {
+		return failed("sweep changes", err)
 	}
 	return nil
 }

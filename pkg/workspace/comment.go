@@ -87,6 +87,9 @@ RETURNING (SELECT t.project_id FROM tasks AS t WHERE t.id = $2)`
 		if comment, err = findComment(ctx, tx, id); err != nil {
 			return err
 		}
+		if err = note(ctx, tx, uuid.Nil, taskID); err != nil {
+			return err
+		}
 		_, err = s.record(ctx, tx, ActivityRecorded{Event: EventCommentCreated, ProjectID: projectID, TaskID: taskID, CommentID: id, At: now})
 		return err
 	})
@@ -119,8 +122,10 @@ func (s *Service) EditComment(ctx context.Context, scope tenantschema.Scope, id 
 		if err != nil {
 			return err
 		}
-		comment, err = findComment(ctx, tx, id)
-		return err
+		if comment, err = findComment(ctx, tx, id); err != nil {
+			return err
+		}
+		return note(ctx, tx, uuid.Nil, comment.TaskID)
 	})
 	if err != nil {
 		return Comment{}, failedOn("edit comment", "comment", id, err)
@@ -143,7 +148,10 @@ func (s *Service) DeleteComment(ctx context.Context, scope tenantschema.Scope, i
 		if err == nil && tag.RowsAffected() == 0 {
 			err = pgx.ErrNoRows
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return note(ctx, tx, uuid.Nil, comment.TaskID)
 	})
 	if err != nil {
 		return failedOn("delete comment", "comment", id, err)

@@ -102,7 +102,10 @@ func (s *Service) importBatch(ctx context.Context, scope tenantschema.Scope, i *
 		if ended || err != nil {
 			return err
 		}
-		if err = b.insert(ctx, tx, i.id); err != nil || !last {
+		if err = b.insert(ctx, tx, i.id); err != nil {
+			return err
+		}
+		if err = note(ctx, tx, i.projectID, uuid.Nil); err != nil || !last {
 			return err
 		}
 		ended = true

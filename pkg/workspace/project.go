@@ -89,7 +89,7 @@ func (s *Service) CreateProject(ctx context.Context, scope tenantschema.Scope, i
 	}
 	const sql = `INSERT INTO projects (id, name, description, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
 RETURNING ` + projectColumns
-	project, err := queryProject(ctx, scope, sql, id, in.Name, in.Description, s.now())
+	project, err := queryProject(ctx, scope, noted(sql, "$1", projectNote, projectColumns), id, in.Name, in.Description, s.now())
 	if err != nil {
 		return Project{}, failed("create project", err)
 	}
@@ -130,7 +130,12 @@ func (s *Service) PatchProject(ctx context.Context, scope tenantschema.Scope, id
     archived_at = CASE WHEN $4::boolean IS NULL THEN archived_at WHEN $4 THEN coalesce(archived_at, $5) END,
     updated_at = $5
 WHERE id = $1 AND ($6::timestamptz IS NULL OR updated_at = $6) RETURNING ` + projectColumns
-	project, err := queryProject(ctx, scope, sql, id, patch.Name, patch.Description, patch.Archived, s.now(), patch.UnchangedSince)
+	change, err := uuid.NewV7()
+	if err != nil {
+		return Project{}, failed("patch project", err)
+	}
+	project, err := queryProject(ctx, scope, noted(sql, "$7", projectNote, projectColumns), id, patch.Name, patch.Description, patch.Archived, s.now(),
+		patch.UnchangedSince, change)
 	if errors.Is(err, pgx.ErrNoRows) && patch.UnchangedSince != nil {
 		return Project{}, s.projectChanged(ctx, scope, id, *patch.UnchangedSince)
 	}
@@ -149,13 +154,14 @@ func (s *Service) DeleteProject(ctx context.Context, scope tenantschema.Scope, i
 // DeleteProjectUnchanged is [Service.DeleteProject] of a project that was changed last at that time, and of no later one: [ErrChanged]. nil is
 // any time.
 func (s *Service) DeleteProjectUnchanged(ctx context.Context, scope tenantschema.Scope, id uuid.UUID, since *time.Time) error {
-	const sql = `DELETE FROM projects WHERE id = $1 AND ($2::timestamptz IS NULL OR updated_at = $2)`
-	tag, err := scope.Exec(ctx, sql, id, since)
-	if err == nil && tag.RowsAffected() == 0 {
-		if since != nil {
-			return s.projectChanged(ctx, scope, id, *since)
-		}
-		err = pgx.ErrNoRows
+	change, err := uuid.NewV7()
+	if err != nil {
+		return failed("delete project", err)
+	}
+	const sql = `DELETE FROM projects WHERE id = $1 AND ($2::timestamptz IS NULL OR updated_at = $2) RETURNING ` + projectColumns
+	_, err = queryProject(ctx, scope, noted(sql, "$3", projectNote, projectColumns), id, since, change)
+	if errors.Is(err, pgx.ErrNoRows) && since != nil {
+		return s.projectChanged(ctx, scope, id, *since)
 	}
 	if err != nil {
 		return failedOn("delete project", "project", id, err)

@@ -43,6 +43,8 @@ type Config struct {
 	MaxUploadBytes int64
 	// Events, if set, is given each event of [EventKinds].
 	Events Events
+	// Quota, if set, bounds what a tenant may store.
+	Quota Quota
 	// Clock tells the time. Default time.Now.
 	Clock func() time.Time
 }
@@ -54,6 +56,7 @@ type Service struct {
 	files     *filestore.Store
 	maxUpload int64
 	events    Events
+	quota     Quota
 	clock     func() time.Time
 	actor     Actor
 	// drawing has room for one: a decoded picture may take hundreds of megabytes.
@@ -75,7 +78,8 @@ func New(cfg Config) (*Service, error) {
 		cfg.Clock = time.Now
 	}
 	return &Service{
-		jobs: cfg.Jobs, files: cfg.Files, maxUpload: cfg.MaxUploadBytes, events: cfg.Events, clock: cfg.Clock, drawing: make(chan struct{}, 1),
+		jobs: cfg.Jobs, files: cfg.Files, maxUpload: cfg.MaxUploadBytes, events: cfg.Events, quota: cfg.Quota, clock: cfg.Clock,
+		drawing: make(chan struct{}, 1),
 	}, nil
 }
 

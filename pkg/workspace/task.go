@@ -74,6 +74,10 @@ const taskColumns = `id, project_id, title, description, status, priority, assig
     ARRAY(SELECT l.label_id FROM task_labels AS l WHERE l.task_id = tasks.id ORDER BY l.label_id), trim_scale(position)::text,
     created_at, updated_at, completed_at`
 
+// taskNames are those of taskColumns, for where they stand apart from the table.
+const taskNames = `id, project_id, title, description, status, priority, assignee_id, due_on, label_ids, position,
+    created_at, updated_at, completed_at`
+
 func scanTask(row pgx.CollectableRow) (Task, error) {
 	var t Task
 	err := row.Scan(&t.ID, &t.ProjectID, &t.Title, &t.Description, &t.Status, &t.Priority, &t.AssigneeID, &t.DueOn,

@@ -156,8 +156,12 @@ func (s *Service) DeleteTaskUnchanged(ctx context.Context, scope tenantschema.Sc
 }
 
 func (s *Service) dropTask(ctx context.Context, tx *tenantschema.Tx, id uuid.UUID, since *time.Time) error {
+	change, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
 	const sql = `DELETE FROM tasks WHERE id = $1 RETURNING ` + taskColumns
-	task, err := queryTask(ctx, tx, sql, id)
+	task, err := queryTask(ctx, tx, noted(sql, "$2", taskNote, taskNames), id, change)
 	if err != nil {
 		return err
 	}
@@ -231,8 +235,8 @@ func insertTask(ctx context.Context, db tenantschema.DBTX, t Task, by Actor) (Ta
 	const sql = `INSERT INTO tasks (id, project_id, title, description, status, priority, assignee_id, due_on,
     created_at, updated_at, completed_at, position, created_by)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12::bigint, $13) RETURNING ` + taskColumns
-	return queryTask(ctx, db, sql, t.ID, t.ProjectID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID, t.DueOn,
-		t.CreatedAt, t.UpdatedAt, t.CompletedAt, t.CreatedAt.UnixMilli(), by.user())
+	return queryTask(ctx, db, noted(sql, "$1", taskNote, taskNames), t.ID, t.ProjectID, t.Title, t.Description, string(t.Status), t.Priority,
+		t.AssigneeID, t.DueOn, t.CreatedAt, t.UpdatedAt, t.CompletedAt, t.CreatedAt.UnixMilli(), by.user())
 }
 
 // lockTask gives the task and keeps others from changing it until the transaction ends.
@@ -245,6 +249,10 @@ func updateTask(ctx context.Context, db tenantschema.DBTX, t Task) (Task, error)
 	const sql = `UPDATE tasks SET title = $2, description = $3, status = $4, priority = $5, assignee_id = $6, due_on = $7,
     updated_at = $8, completed_at = $9, position = $10::text::numeric
 WHERE id = $1 RETURNING ` + taskColumns
-	return queryTask(ctx, db, sql, t.ID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID, t.DueOn,
-		t.UpdatedAt, t.CompletedAt, t.Position)
+	change, err := uuid.NewV7()
+	if err != nil {
+		return Task{}, err
+	}
+	return queryTask(ctx, db, noted(sql, "$11", taskNote, taskNames), t.ID, t.Title, t.Description, string(t.Status), t.Priority, t.AssigneeID,
+		t.DueOn, t.UpdatedAt, t.CompletedAt, t.Position, change)
 }

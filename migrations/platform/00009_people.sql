@@ -1,5 +1,6 @@
 -- How people enter: roles, invitations, links by mail, second factors, passkeys, sign-in at a provider of the tenant's own. All that opens a door is
 -- kept as a SHA-256 of what its holder has, or encrypted under a key of the tenant's; all of it lies here, so that of one tenant is nothing at another.
+-- And what serves them all: answers that are given again to a request that is sent again, and the tenant's own settings.
 
 -- +goose Up
 ALTER TABLE users DROP CONSTRAINT users_role_check;
@@ -18,6 +19,11 @@ ALTER TABLE sessions ADD COLUMN confirmed_at timestamptz;
 ALTER TABLE api_keys DROP CONSTRAINT api_keys_scopes_check;
 ALTER TABLE api_keys ADD CONSTRAINT api_keys_scopes_check
     CHECK (cardinality(scopes) >= 1 AND scopes <@ ARRAY['read', 'write', 'admin']::text[]) NOT VALID;
+
+-- lint:allow validate-constraint A tenant has few users: they are looked at in a moment.
+ALTER TABLE users VALIDATE CONSTRAINT users_role_check;
+-- lint:allow validate-constraint Nor has it many keys.
+ALTER TABLE api_keys VALIDATE CONSTRAINT api_keys_scopes_check;
 
 CREATE TABLE invitations (
     id          uuid        NOT NULL,
@@ -159,7 +165,36 @@ CREATE TABLE sign_in_failures (
 
 CREATE INDEX sign_in_failures_last_at_idx ON sign_in_failures (last_at);
 
+-- The answer to a request that came with an Idempotency-Key, for a day. A row without a status is a request that is being worked on.
+CREATE TABLE idempotency_keys (
+    -- SHA-256 of the caller and the key that it chose.
+    id           bytea       NOT NULL,
+    request_hash bytea       NOT NULL,
+    status       integer,
+    header       jsonb       NOT NULL DEFAULT '{}',
+    body         bytea,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT idempotency_keys_id_check CHECK (octet_length(id) = 32),
+    CONSTRAINT idempotency_keys_request_hash_check CHECK (octet_length(request_hash) = 32),
+    CONSTRAINT idempotency_keys_body_check CHECK (octet_length(body) <= 1048576)
+);
+
+CREATE INDEX idempotency_keys_created_at_idx ON idempotency_keys (created_at);
+
+-- What the tenant has chosen for itself: its branding, and the like. A document per subject.
+CREATE TABLE settings (
+    key        text        NOT NULL,
+    value      jsonb       NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT settings_pkey PRIMARY KEY (key),
+    CONSTRAINT settings_key_check CHECK (char_length(key) BETWEEN 1 AND 64),
+    CONSTRAINT settings_value_check CHECK (octet_length(value::text) <= 65536)
+);
+
 -- +goose Down
+DROP TABLE settings;
+DROP TABLE idempotency_keys;
 DROP TABLE sign_in_failures;
 DROP TABLE sign_in_steps;
 DROP TABLE oidc_identities;

@@ -1,7 +1,6 @@
-package cli
+package rowhouse
 
 import (
-	"context"
 	"time"
 
 	"go.uber.org/zap"
@@ -11,36 +10,24 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/jobqueue"
 	"github.com/rowhousehq/rowhouse/pkg/telemetry"
 	"github.com/rowhousehq/rowhouse/pkg/webhook"
-	"github.com/rowhousehq/rowhouse/pkg/workspace"
-	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
 // newWebhooks makes the webhooks of what the product publishes.
-func newWebhooks(cfg config.Webhooks, jobs webhook.Jobs, metrics *telemetry.Metrics, log *zap.Logger) (*webhook.Service, error) {
+func newWebhooks(
+	cfg config.Webhooks, kinds []string, jobs webhook.Jobs, metrics *telemetry.Metrics, log *zap.Logger,
+) (*webhook.Service, error) {
 	return webhook.New(webhook.Config{
-		Jobs: jobs, Kinds: workspace.EventKinds(), Observer: deliveries{metrics, log.Named("webhooks")},
+		Jobs: jobs, Kinds: kinds, Observer: deliveries{metrics, log.Named("webhooks")},
 		AllowHTTP: cfg.AllowHTTP, AllowPrivate: cfg.AllowPrivate, DisableAfter: cfg.DisableAfter, Keep: cfg.Keep,
 	})
 }
 
-// handleWebhooks registers the workers of p's webhooks.
-func (p *platform) handleWebhooks(w *jobqueue.Workers) {
-	jobqueue.Handle(w, func(ctx context.Context, scope tenantschema.Scope, args webhook.DeliverEvent) error {
-		return p.webhooks.Deliver(ctx, scope, args)
-	})
-	jobqueue.Handle(w, func(ctx context.Context, scope tenantschema.Scope, args webhook.Sweep) error {
-		return p.webhooks.SweepDeliveries(ctx, scope, args)
-	})
+// handleWebhooks registers the workers of the webhooks.
+func handleWebhooks(w *jobqueue.Workers, hooks *webhook.Service) {
+	jobqueue.Handle(w, hooks.Deliver)
+	jobqueue.Handle(w, hooks.SweepDeliveries)
 	jobqueue.Schedule(w, jobqueue.ScheduleSpec{Name: "webhooks.sweep", Cron: "0 2 * * *", Jitter: 2 * time.Hour},
 		func(time.Time, *time.Location) webhook.Sweep { return webhook.Sweep{} })
-}
-
-// published gives what the product publishes to the webhooks.
-type published struct{ to *webhook.Service }
-
-// Publish is asked for by the product.
-func (p published) Publish(ctx context.Context, tx *tenantschema.Tx, e workspace.Event) error {
-	return p.to.Publish(ctx, tx, webhook.Event(e))
 }
 
 // deliveries counts and logs each attempt.
