@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -116,9 +117,7 @@ func TestPolicyOfEveryOperation(t *testing.T) {
 				seen++
 				address := strings.NewReplacer("{id}", uuid.NewString(), "{event_id}", uuid.NewString()).Replace(path)
 				req := httptest.NewRequestWithContext(t.Context(), strings.ToUpper(method), "http://acme.localhost"+address, http.NoBody)
-				for name, values := range c.header {
-					req.Header[name] = values
-				}
+				maps.Copy(req.Header, c.header)
 				rec := httptest.NewRecorder()
 				e.handler.ServeHTTP(rec, req)
 				want := strings.Contains(op.Description, " "+c.name+",") || strings.Contains(op.Description, " "+c.name+".")

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -215,9 +216,7 @@ func (v *visitor) do(method, path, contentType string, body io.Reader) seen {
 	req, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.url+path, body)
 	require.NoError(v.h.t, err)
 	req.Host = v.host
-	for name, values := range v.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, v.header)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

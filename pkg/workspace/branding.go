@@ -95,9 +95,11 @@ func LighterUntil(color, on string, contrast float64) string {
 	}
 	for step := range 21 {
 		mixed := "#"
+		var mixedSb98 strings.Builder
 		for _, c := range rgb {
-			mixed += fmt.Sprintf("%02x", c+(255-c)*step/20)
+			mixedSb98.WriteString(fmt.Sprintf("%02x", c+(255-c)*step/20))
 		}
+		mixed += mixedSb98.String()
 		if l, _ := luminance(mixed); (max(l, other)+0.05)/(min(l, other)+0.05) >= contrast {
 			return mixed
 		}
