@@ -166,6 +166,7 @@ func TestForget_WhileItIsRead(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "old", got)
+	require.Zero(t, c.Len())
 	loads := 0
 	got, err = c.For(a).Get(ctx, "key", is("new", &loads))
 	require.NoError(t, err)
@@ -185,8 +186,7 @@ func TestLostConnection(t *testing.T) {
 	conn, err := pgx.Connect(ctx, d.AdminURL)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(ctx)) })
-	database := pgx.Identifier{conn.Config().Database}.Sanitize()
-	control := pgx.Identifier{d.Logins.Control()}.Sanitize()
+	database, control := conn.Config().Database, d.Logins.Control() // Both are made by this repository, of letters, digits and underscores.
 	_, err = conn.Exec(ctx, "revoke connect on database "+database+" from "+control)
 	require.NoError(t, err)
 	_, err = conn.Exec(ctx, `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = $1`,
@@ -285,7 +285,8 @@ func TestAFloodTakesOnlyItsShare(t *testing.T) {
 	require.Zero(t, loads)
 }
 
-// Whatever is asked, changed and forgotten in two tenants: what the cache gives is never older than the last change that was told, and never another's.
+// Whatever is asked, changed and forgotten in two tenants: what the cache gives is never older than the last change that was
+// told, and never another's.
 func TestCache_AgainstAModel(t *testing.T) {
 	t.Parallel()
 	h := hub(t, pgtest.New(t))
@@ -319,7 +320,7 @@ func TestCache_AgainstAModel(t *testing.T) {
 				truth[p]++
 				c.For(p.tenant).Drop(p.key)
 			default:
-				got, err := c.For(p.tenant).Get(context.Background(), p.key, func(context.Context) (string, error) { return value(), nil })
+				got, err := c.For(p.tenant).Get(t.Context(), p.key, func(context.Context) (string, error) { return value(), nil })
 				if err != nil || got != value() {
 					t.Fatalf("%q, %v: want %q", got, err, value())
 				}

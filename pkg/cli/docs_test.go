@@ -11,7 +11,7 @@ import (
 )
 
 // A block of docs/build-your-own.md that names a file shows what stands in it; a line of "// …" leaves something out.
-var shownBlock = regexp.MustCompile("(?ms)\n```[a-z]+ (\\S+/\\S+)\n(.*?)^```$")
+var shownBlock = regexp.MustCompile("(?s)\n```[a-z]+ (\\S+/\\S+)\n(.*?\n)```\n")
 
 func TestBuildYourOwn(t *testing.T) {
 	t.Parallel()

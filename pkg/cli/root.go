@@ -96,9 +96,8 @@ func (c *cli) root() *cobra.Command {
 	root := c.group(c.product.Name, "A multi-tenant platform: every customer in a PostgreSQL schema of its own",
 		"Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 partly done, 5 refused.",
 		c.upCommand(), c.serveCommand(), c.workCommand(), c.provisionCommand(), c.migrateCommand(), c.fleetCommand(), c.migrationsCommand(),
-		c.tenantCommand(), c.planCommand(), c.jobsCommand(), c.keyCommand(), c.userCommand(), c.secretsCommand(), c.isolationCommand(), c.doctorCommand(),
-		c.hardenCommand(),
-		c.configCommand(), c.healthCommand(), c.versionCommand())
+		c.tenantCommand(), c.planCommand(), c.jobsCommand(), c.keyCommand(), c.userCommand(), c.secretsCommand(), c.isolationCommand(),
+		c.doctorCommand(), c.hardenCommand(), c.configCommand(), c.healthCommand(), c.versionCommand())
 	if c.product.Name == "rowhouse" { // The version of another product's program is not the platform's.
 		root.AddCommand(c.newCommand())
 	}

@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/rowhousehq/rowhouse/pkg/cache"
 	"github.com/rowhousehq/rowhouse/pkg/httpapi"
@@ -26,9 +24,7 @@ const (
 // BenchmarkKeyCache measures what keeping API keys in memory gains: requests a second that authenticate and list projects, with and without, on the
 // same database in alternate rounds. The figures are medians.
 func BenchmarkKeyCache(b *testing.B) {
-	quiet := func(cfg *httpapi.Config) {
-		cfg.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel))
-	}
+	quiet := func(cfg *httpapi.Config) { cfg.Log = discarded() }
 	without := open(b, quiet)
 	listen, err := without.db.Logins.As(without.db.Logins.Control())
 	require.NoError(b, err)
@@ -58,6 +54,7 @@ func BenchmarkKeyCache(b *testing.B) {
 
 // perSecond asks on a few connections for a while.
 func perSecond(b *testing.B, url, key string) float64 {
+	b.Helper()
 	done := make(chan int, cacheConns)
 	end := time.Now().Add(cacheSeconds * time.Second)
 	for range cacheConns {

@@ -47,7 +47,7 @@ func BenchmarkFlood(b *testing.B) {
 			e := open(b, func(cfg *httpapi.Config) {
 				cfg.Plans = run.plans
 				// Lines are made and thrown away: a log in memory would grow with the flood.
-				cfg.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel))
+				cfg.Log = discarded()
 			})
 			address := strings.TrimPrefix(e.url, "http://")
 			neighbor, flooder := newAsker(b, address, "globex", e.globexKey), func() *asker { return newAsker(b, address, "acme", e.acmeKey) }
@@ -74,6 +74,12 @@ func BenchmarkFlood(b *testing.B) {
 			b.Logf("calm %v, flooded %v", calm, flooded)
 		})
 	}
+}
+
+// discarded makes lines and throws them away.
+func discarded() *zap.Logger {
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(io.Discard), zap.InfoLevel))
 }
 
 // flood asks on many connections until it is stopped.
@@ -116,6 +122,7 @@ type asker struct {
 }
 
 func newAsker(tb testing.TB, address, slug, key string) *asker {
+	tb.Helper()
 	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", address)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = conn.Close() })

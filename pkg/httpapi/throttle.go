@@ -100,7 +100,7 @@ func (h *handler) throttle(next echo.HandlerFunc) echo.HandlerFunc {
 		r := requestFrom(c.Request().Context())
 		limits := r.limits
 		who, shares := gateCallers, 1
-		credential, shown := h.credentialOf(c.Request())
+		credential, shown := h.credentialOf(c)
 		if shown {
 			if err := h.takeAsCaller(c, r.tenant.ID, credential, limits); err != nil {
 				return h.reject(c, err)
@@ -125,25 +125,16 @@ func (h *handler) throttle(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// credentialOf gives a hash of what the request shows to say who calls, whether it is any good or not.
-func (h *handler) credentialOf(req *http.Request) (hash uint64, shown bool) {
-	credential := req.Header.Get("Authorization")
-	for _, name := range []string{cookieSecure, cookiePlain} {
-		if credential != "" {
-			break
-		}
-		if cookie, err := req.Cookie(name); err == nil {
-			credential = cookie.Value
-		}
+// credentialOf gives a hash of what the request shows to say who calls, whether it is any good or not. It looks where caller does, so that one key
+// or session is one, however it is spelled and whatever is sent along with it.
+func (h *handler) credentialOf(c echo.Context) (hash uint64, shown bool) {
+	header := c.Request().Header
+	credential := sessionToken(c)
+	if header.Values("Authorization") != nil {
+		credential, shown = bearerToken(header), true // One that is no key's is no good, and is counted as such.
 	}
-	return maphash.String(h.throttles.seed, credential), credential != ""
+	return maphash.String(h.throttles.seed, credential), shown || credential != ""
 }
-
-// Names of the cookie that holds a session: over TLS, and on a laptop without it.
-const (
-	cookieSecure = "__Host-session"
-	cookiePlain  = "session"
-)
 
 func (h *handler) takeAsCaller(c echo.Context, tenant string, credential uint64, limits tenancy.Limits) error {
 	now := time.Now()

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -93,8 +94,10 @@ func TestRate_OfACaller(t *testing.T) {
 	e := open(t, func(cfg *httpapi.Config) { cfg.Plans = onePlan(limits) })
 	other := e.key(e.acme, identity.ScopeRead)
 	rejected := 0
-	for range 12 { // Rejected ones come a tenth of a second apart.
-		a := e.do(call{path: "/api/v1/projects", key: e.acmeKey})
+	for i := range 12 { // However the key is spelled, and whatever is sent along.
+		a := e.do(call{path: "/api/v1/projects", header: http.Header{
+			"Authorization": {"Bearer" + strings.Repeat(" ", i+1) + e.acmeKey}, "Cookie": {"__Host-session=" + strconv.Itoa(i)},
+		}})
 		require.Equal(t, `"caller";q=2;w=2, "tenant";q=8;w=8`, a.header.Get("RateLimit-Policy"))
 		if a.status == http.StatusTooManyRequests {
 			rejected++

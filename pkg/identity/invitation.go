@@ -62,6 +62,9 @@ func (s *Service) Invite(ctx context.Context, scope tenantschema.Scope, p Princi
 }
 
 func (s *Service) invite(ctx context.Context, tx *tenantschema.Tx, p Principal, in NewInvitation) (Invitation, error) {
+	if _, err := lockOwners(ctx, tx); err != nil { // For the count of seats.
+		return Invitation{}, err
+	}
 	now := s.now()
 	b := &pgx.Batch{}
 	// What has expired makes room for another of the same address.
@@ -87,6 +90,9 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 			WithField("email", "Somebody here has this address already.")
 	case open >= maxInvitations:
 		return Invitation{}, apperr.New(apperr.Conflict, "There are %d open invitations. Revoke some, or wait until they are accepted.", open)
+	}
+	if err = s.roomFor(ctx, tx); err != nil {
+		return Invitation{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -151,6 +157,9 @@ func (s *Service) ResendInvitation(ctx context.Context, scope tenantschema.Scope
 	}
 	var again Invitation
 	err := scope.InTx(ctx, func(tx *tenantschema.Tx) (err error) {
+		if _, err = lockOwners(ctx, tx); err != nil { // Before the invitation, like who makes one.
+			return err
+		}
 		var expires time.Time
 		const lock = `SELECT expires_at FROM invitations WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL FOR UPDATE`
 		if err = tx.QueryRow(ctx, lock, id).Scan(&expires); err != nil {
@@ -159,6 +168,11 @@ func (s *Service) ResendInvitation(ctx context.Context, scope tenantschema.Scope
 		now := s.now()
 		if wait := expires.Add(resendAfter - invitationLife).Sub(now); wait > 0 {
 			return &apperr.Error{Code: apperr.RateLimited, Message: "The mail has just been sent. Wait a minute before you send it again.", RetryAfter: wait}
+		}
+		if !expires.After(now) { // Nobody has kept its seat.
+			if err = s.roomFor(ctx, tx); err != nil {
+				return err
+			}
 		}
 		const sql = `UPDATE invitations AS i SET expires_at = $2 WHERE i.id = $1 RETURNING ` + invitationColumns
 		if again, err = queryInvitation(ctx, tx, sql, id, now.Add(invitationLife)); err != nil {
@@ -225,7 +239,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, scope tenantschema.Scope
 func (s *Service) join(ctx context.Context, tx *tenantschema.Tx, invitation uuid.UUID, in NewUser) (User, error) {
 	now := s.now()
 	var role Role
-	const sql = `UPDATE invitations SET accepted_at = $2 WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
+	const sql = `UPDATE invitations SET accepted_at = $2
+WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
 	err := tx.QueryRow(ctx, sql, invitation, now).Scan(&role)
 	if isNoRows(err) {
 		return User{}, errLink()

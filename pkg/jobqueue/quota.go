@@ -20,7 +20,8 @@ type Quota interface {
 const recountEvery = time.Second
 
 // waitingSQL counts the jobs of a tenant that wait for a worker, up to a number, by the index that turns walk by.
-const waitingSQL = `select count(*) from (select from river.river_job where state = 'available' and queue = any($1) and ` + owner + ` = $2 limit $3) j`
+const waitingSQL = `select count(*) from (select from river.river_job where state = 'available' and queue = any($1) and ` + owner +
+	` = $2 limit $3) j`
 
 // quotas know how many jobs of each tenant wait, as of a moment ago. So the limit costs no query for most jobs, and is not exact: each process may
 // pass it by what it enqueues in a second, less what it has counted.

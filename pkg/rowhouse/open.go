@@ -26,7 +26,8 @@ type Config struct {
 	Config  config.Config
 	Engine  *tenantschema.DB
 	Catalog Catalog
-	// Secret is the login secret, by which what tenants keep secret is encrypted. Without one there are neither second factors nor providers of sign-in.
+	// Secret is the login secret, by which what tenants keep secret is encrypted. Without one there are neither second factors nor providers
+	// of sign-in.
 	Secret string
 	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
 	Jobs jobqueue.Config
@@ -101,7 +102,8 @@ func Open(product Product, cfg Config) (*House, error) {
 func (h *House) openServices(jobs Jobs) (err error) {
 	cfg := h.cfg.Config
 	h.Platform = Platform{
-		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live, Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
+		Jobs: jobs, BaseDomain: cfg.Server.BaseDomain, MaxUploadBytes: int64(cfg.Server.MaxUploadBytes), Live: h.cfg.Live,
+		Log: h.cfg.Log.Named(h.product.Name), Metrics: h.cfg.Metrics,
 	}
 	if h.cfg.Plans != nil {
 		h.Platform.Quota = h.cfg.Plans

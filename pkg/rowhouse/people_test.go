@@ -3,6 +3,7 @@ package rowhouse_test
 import (
 	"regexp"
 	"testing"
+	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -15,16 +16,26 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
+// things is a product that does nothing.
+func things() rowhouse.Product {
+	const file = "-- +goose Up\nCREATE TABLE things (id uuid NOT NULL, CONSTRAINT things_pkey PRIMARY KEY (id));\n-- +goose Down\nDROP TABLE things;\n"
+	return rowhouse.Product{
+		Name: "things", Migrations: fstest.MapFS{"10001_things.sql": {Data: []byte(file)}}, Versions: tenantschema.Versions{Min: 10001},
+		Open: func(*rowhouse.Platform) (rowhouse.Parts, error) { return rowhouse.Parts{}, nil },
+	}
+}
+
 func TestMain(m *testing.M) { pgtest.Main(m, func() error { return goleak.Find() }) }
 
 // Somebody is invited: the queue holds no word of it, the mail leads to the tenant, and who follows it is in.
 func TestPeopleAreMailed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	street := rowhousetest.Open(t, product())
+	street := rowhousetest.Open(t, things())
 	acme, globex := street.Tenant("acme"), street.Tenant("globex")
 	people := street.House.Identity
-	_, err := people.CreateUser(ctx, acme.Scope, identity.Operator(), identity.NewUser{Email: "ada@acme.example", DisplayName: "Ada"}, identity.RoleOwner)
+	ada := identity.NewUser{Email: "ada@acme.example", DisplayName: "Ada"}
+	_, err := people.CreateUser(ctx, acme.Scope, identity.Operator(), ada, identity.RoleOwner)
 	require.NoError(t, err)
 	_, err = people.Invite(ctx, acme.Scope, identity.Operator(), identity.NewInvitation{Email: "bob@acme.example", Role: identity.RoleMember})
 	require.NoError(t, err)

@@ -142,7 +142,7 @@ func TestClaim_FailsAndTakesNothing(t *testing.T) {
 	// Nor does giving up while somebody else has the subdomain in hand.
 	tx, err := d.Owner.Begin(ctx)
 	require.NoError(t, err)
-	_, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:globex', 0))")
+	_, err = tx.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended('rowhouse.slug:' || $1, 0))", tenancy.Skeleton("globex"))
 	require.NoError(t, err)
 	soonCtx, giveUp := context.WithTimeout(ctx, 50*time.Millisecond)
 	t.Cleanup(giveUp)

@@ -138,7 +138,7 @@ func TestGate_Hammered(t *testing.T) {
 	for i := range 64 {
 		wg.Go(func() {
 			for n := range 200 {
-				ctx, cancel := context.WithCancel(context.Background())
+				ctx, cancel := context.WithCancel(t.Context())
 				if (i+n)%7 == 0 {
 					cancel() // Gives up at once.
 				}

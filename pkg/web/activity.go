@@ -15,6 +15,8 @@ import (
 // feedEntry is an entry of the feed in words.
 type feedEntry struct {
 	Words string
+	// Who did it, if that is known.
+	Who string
 	// Path leads to what it tells of, if that may still be there.
 	Path string
 	At   time.Time
@@ -57,7 +59,7 @@ func (h *Pages) activity(c echo.Context) error {
 func entries(feed []workspace.Activity) []feedEntry {
 	out := make([]feedEntry, len(feed))
 	for i, a := range feed {
-		out[i] = feedEntry{Words: a.Kind, At: a.OccurredAt}
+		out[i] = feedEntry{Words: a.Kind, Who: a.ActorName, At: a.OccurredAt}
 		switch a.Kind {
 		case workspace.EventTaskCreated:
 			out[i].Words, out[i].Path = "A task was made", taskPath(a.SubjectID)
@@ -66,6 +68,8 @@ func entries(feed []workspace.Activity) []feedEntry {
 			out[i].Path = taskPath(a.SubjectID)
 		case workspace.EventTaskDeleted:
 			out[i].Words = "A task was deleted"
+		case workspace.EventCommentCreated:
+			out[i].Words, out[i].Path = "A comment was written", taskPath(a.SubjectID)+"#comments"
 		case workspace.EventImportFinished:
 			out[i].Words = "An import made " + strconv.Itoa(a.Data.Created) + " tasks"
 		case workspace.EventImportFailed:

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"html"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -47,6 +48,7 @@ func (h *house) identityConfig() identity.Config {
 	require.NoError(h.t, err)
 	return identity.Config{
 		Argon2Memory: 64, Jobs: &h.letters, Mailer: &h.letters, Secrets: box,
+		AllowHTTPIssuers: true, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		SiteOf: func(_ context.Context, t tenantschema.Tenant) (identity.Site, error) {
 			host := "globex.localhost"
 			if t.Schema == h.acme.Schema {
@@ -91,7 +93,7 @@ func (v *visitor) signedIn() bool {
 	return v.get("/settings").status == 200
 }
 
-// go on follows a redirect and gives the page.
+// follow follows a redirect and gives the page.
 func (v *visitor) follow(s seen) seen {
 	v.h.t.Helper()
 	require.Equal(v.h.t, 303, s.status, s.body)

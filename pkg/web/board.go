@@ -41,15 +41,19 @@ func (h *Pages) showBoard(c echo.Context, failed error) error {
 	if err != nil {
 		return err
 	}
+	labels, err := h.labels(c)
+	if err != nil {
+		return err
+	}
 	view := board{Project: project}
 	for _, status := range statuses() {
-		found, err := h.work(c).ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}},
+		found, err := h.work(c).ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}, Sort: workspace.SortPosition},
 			workspace.PageRequest{Limit: columnMost})
 		if err != nil {
 			return err
 		}
 		view.Columns = append(view.Columns, column{
-			Status: status, Name: statusName(status), Cards: cards(found.Items, who, today(zoneOf(c))), More: found.Next != "",
+			Status: status, Name: statusName(status), Cards: cards(found.Items, who, labels, today(zoneOf(c))), More: found.Next != "",
 		})
 	}
 	p := page{Title: project.Name, Nav: "projects", Tab: "board", Data: view}

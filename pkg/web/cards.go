@@ -63,6 +63,7 @@ type taskCard struct {
 	Assignee string
 	Project  string
 	Late     bool
+	Labels   []workspace.Label
 }
 
 // people are who may be named on the pages of the work, by id.
@@ -131,11 +132,11 @@ func today(zone *time.Location) workspace.Date {
 }
 
 // cards shows tasks.
-func cards(tasks []workspace.Task, who people, now workspace.Date) []taskCard {
+func cards(tasks []workspace.Task, who people, labels []workspace.Label, now workspace.Date) []taskCard {
 	out := make([]taskCard, len(tasks))
 	for i, t := range tasks {
 		open := t.Status == workspace.StatusTodo || t.Status == workspace.StatusDoing
-		out[i] = taskCard{Task: t, Assignee: who.name(t.AssigneeID), Late: open && t.DueOn != nil && t.DueOn.Before(now)}
+		out[i] = taskCard{Task: t, Assignee: who.name(t.AssigneeID), Late: open && t.DueOn != nil && t.DueOn.Before(now), Labels: labelled(labels, t.LabelIDs)}
 	}
 	return out
 }

@@ -197,6 +197,9 @@ func (h *Pages) fill(c echo.Context, p page) page {
 	ctx := c.Request().Context()
 	p.Tenant, p.Caller = httpapi.TenantOf(ctx), httpapi.CallerOf(ctx)
 	p.Branding = branding{Name: p.Tenant.Name}
+	if ctx.Err() == nil && p.Tenant.ID != "" {
+		p.Branding = h.brandingOf(ctx, httpapi.ScopeOf(ctx), p.Tenant)
+	}
 	p.Zone = zoneOf(c)
 	p.Theme = themeOf(c.Request(), httpapi.OverTLS(ctx))
 	if h.cfg.Live != nil && p.Caller.IsUser() {

@@ -33,7 +33,7 @@ type failure struct {
 	RequestID string
 }
 
-// errorPage shows a problem to a person. It asks nothing of the database, which may be what failed.
+// errorPage shows a problem to a person.
 func (h *Pages) errorPage(c echo.Context, p *httpapi.Problem) error {
 	secure(c.Response().Header(), httpapi.OverTLS(c.Request().Context()))
 	title, detail := p.Title, p.Detail

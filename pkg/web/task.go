@@ -20,9 +20,13 @@ type taskPage struct {
 	Statuses   []choice
 	Priorities []choice
 	Assignees  []choice
+	Labels     []workspace.Label
 	Files      []workspace.Attachment
-	Feed       []feedEntry
-	MaxUpload  int64
+	Comments   []commentView
+	// Before is the address of earlier comments.
+	Before    string
+	Feed      []feedEntry
+	MaxUpload int64
 }
 
 func (h *Pages) task(c echo.Context) error { return h.showTask(c, nil) }
@@ -58,6 +62,14 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 	if err != nil {
 		return taskPage{}, err
 	}
+	labels, err := h.labels(c)
+	if err != nil {
+		return taskPage{}, err
+	}
+	comments, before, err := h.readComments(c, id)
+	if err != nil {
+		return taskPage{}, err
+	}
 	files, err := h.work(c).ListAttachments(ctx, scope, id, workspace.PageRequest{Limit: workspace.MaxLimit})
 	if err != nil {
 		return taskPage{}, err
@@ -67,7 +79,7 @@ func (h *Pages) readTask(ctx context.Context, scope tenantschema.Scope, id uuid.
 		return taskPage{}, err
 	}
 	return taskPage{
-		Task: cards([]workspace.Task{task}, who, today(zoneOf(c)))[0], Project: project,
+		Task: cards([]workspace.Task{task}, who, labels, today(zoneOf(c)))[0], Project: project, Labels: labels, Comments: comments, Before: before,
 		Statuses: statusChoices(task.Status), Priorities: priorityChoices(task.Priority), Assignees: who.choices(task.AssigneeID),
 		Files: files.Items, Feed: entries(feed.Items), MaxUpload: h.cfg.Workspace.MaxUploadBytes(),
 	}, nil
@@ -156,7 +168,7 @@ func taskPatch(c echo.Context) (workspace.TaskPatch, error) {
 	return patch, nil
 }
 
-// moveTask puts a task into another column of the board.
+// moveTask puts a task into another column of the board, or to another place: after the task that is to stand above it, or before the one below.
 func (h *Pages) moveTask(c echo.Context) error {
 	ctx, scope := at(c)
 	id, err := workID(c)
@@ -164,7 +176,13 @@ func (h *Pages) moveTask(c echo.Context) error {
 		return err
 	}
 	status := workspace.Status(c.FormValue("status"))
-	task, err := h.work(c).PatchTask(ctx, scope, id, workspace.TaskPatch{Status: &status})
+	patch := workspace.TaskPatch{Status: &status}
+	if above, err := uuid.Parse(c.FormValue("after")); err == nil {
+		patch.After = &above
+	} else if below, err := uuid.Parse(c.FormValue("before")); err == nil {
+		patch.Before = &below
+	}
+	task, err := h.work(c).PatchTask(ctx, scope, id, patch)
 	if err != nil {
 		return err
 	}

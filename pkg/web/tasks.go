@@ -19,6 +19,8 @@ type taskList struct {
 	Statuses    []choice
 	Assignees   []choice
 	Due         []choice
+	Labels      []choice
+	Sorts       []choice
 	Filtered    bool
 	Action      string
 	First, Next string
@@ -45,20 +47,26 @@ func (h *Pages) showTasks(c echo.Context, project *workspace.Project) error {
 	if err != nil {
 		return err
 	}
+	labels, err := h.labels(c)
+	if err != nil {
+		return err
+	}
 	list := taskList{Project: project, Query: c.QueryParam("q"), Action: c.Request().URL.Path}
 	filter := list.filter(c, who)
+	list.more(c, &filter, labels)
 	found, err := h.work(c).ListTasks(ctx, scope, filter, workspace.PageRequest{Limit: 50, Cursor: c.QueryParam("cursor")})
 	if err != nil {
 		return err
 	}
-	list.Cards = cards(found.Items, who, today(zoneOf(c)))
+	list.Cards = cards(found.Items, who, labels, today(zoneOf(c)))
 	p := page{Title: "Tasks", Nav: "tasks", Data: &list}
 	if project != nil {
 		p = page{Title: project.Name, Nav: "projects", Tab: "list", Data: &list}
 	} else if err = h.nameProjects(c, list.Cards); err != nil {
 		return err
 	}
-	query := url.Values{"q": {list.Query}, "status": {c.QueryParam("status")}, "assignee": {c.QueryParam("assignee")}, "due": {c.QueryParam("due")}}
+	query := url.Values{"q": {list.Query}, "status": {c.QueryParam("status")}, "assignee": {c.QueryParam("assignee")}, "due": {c.QueryParam("due")},
+		"label": {c.QueryParam("label")}, "sort": {c.QueryParam("sort")}}
 	if c.QueryParam("cursor") != "" {
 		list.First = withQuery(list.Action, query)
 	}
@@ -129,4 +137,27 @@ func (h *Pages) nameProjects(c echo.Context, list []taskCard) error {
 		list[i].Project = names[id]
 	}
 	return nil
+}
+
+// more reads the label and the order.
+func (l *taskList) more(c echo.Context, f *workspace.TaskFilter, labels []workspace.Label) {
+	label := c.QueryParam("label")
+	if id, err := uuid.Parse(label); err == nil {
+		f.LabelID = &id
+		l.Filtered = true
+	}
+	l.Labels = []choice{{"", "Any label", label == ""}}
+	for _, one := range labels {
+		l.Labels = append(l.Labels, choice{one.ID.String(), one.Name, one.ID.String() == label})
+	}
+	sort := workspace.TaskSort(c.QueryParam("sort"))
+	for _, s := range []choice{
+		{"", "Newest first", sort == ""}, {"created", "Oldest first", sort == workspace.SortCreated}, {"due_on", "By date due", sort == workspace.SortDueOn},
+		{"-priority", "By priority", sort == "-priority"}, {"position", "As on the board", sort == workspace.SortPosition},
+	} {
+		l.Sorts = append(l.Sorts, s)
+		if s.Chosen {
+			f.Sort = sort
+		}
+	}
 }

@@ -39,6 +39,11 @@ func (h *Pages) workRoutes(r routes) {
 	r.get("/files/:id/thumbnail", h.thumbnail, read)
 	r.post("/files/:id/delete", h.deleteFile, write)
 
+	r.get("/search", h.search, read)
+	r.get("/usage", h.usage, h.require(identity.ActionSeeUsage))
+	h.commentRoutes(r)
+	h.brandingRoutes(r)
+	h.webhookRoutes(r)
 	if h.cfg.Live != nil {
 		r.get("/events", h.events, read)
 	}

@@ -164,7 +164,8 @@ func TestWork_Guest(t *testing.T) {
 		got := gus.get(path)
 		require.Equal(t, http.StatusOK, got.status, path)
 		require.NotContains(t, got.body, `method="post" action="/projects`, path)
-		require.NotContains(t, got.body, `method="post" action="/tasks/`, path)
+		body := strings.ReplaceAll(got.body, `method="post" action="`+task+`/comments"`, "") // That a guest may.
+		require.NotContains(t, body, `method="post" action="/tasks/`, path)
 	}
 	require.NotContains(t, gus.get("/tasks").body, ">ada</option>", "nor sees who the members are")
 	require.Equal(t, http.StatusForbidden, gus.get(project+"/settings").status)
@@ -174,4 +175,104 @@ func TestWork_Guest(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, got.status, path)
 		require.Contains(t, got.body, "Your role does not allow this")
 	}
+	require.Equal(t, http.StatusForbidden, gus.submit(task+"/labels", url.Values{"new_label": {"x"}}).status)
+	for _, path := range []string{"/usage", "/settings/webhooks", "/settings/branding"} {
+		require.Equal(t, http.StatusForbidden, gus.get(path).status, path)
+	}
+	require.Equal(t, http.StatusSeeOther, gus.submit(task+"/comments", url.Values{"body": {"Looks good"}}).status, "but comments")
+	require.Contains(t, ada.get(task).body, "Looks good")
+}
+
+func TestComments(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada, ben, eve := h.as(h.acme, "ada", identity.RoleOwner), h.as(h.acme, "ben", identity.RoleMember), h.as(h.globex, "eve", identity.RoleOwner)
+	task := ada.task(ada.project("Moon launch"), "Paint")
+	require.Equal(t, http.StatusUnprocessableEntity, ada.submit(task+"/comments", url.Values{"body": {" "}}).status)
+	made := ada.submit(task+"/comments", url.Values{"body": {"<i>Two</i> coats"}})
+	require.Contains(t, made.location, task+"#comment-")
+	comment := "/comments/" + strings.TrimPrefix(made.location, task+"#comment-")
+	require.Contains(t, ben.get(task).body, "&lt;i&gt;Two&lt;/i&gt; coats")
+	require.NotContains(t, ben.get(task).body, `action="`+comment, "it is ada's")
+	require.Equal(t, http.StatusForbidden, ben.submit(comment, url.Values{"text": {"x"}}).status)
+	require.Equal(t, http.StatusForbidden, ben.submit(comment+"/delete", nil).status)
+	require.Equal(t, http.StatusNotFound, eve.submit(comment, url.Values{"text": {"x"}}).status)
+	require.Equal(t, http.StatusNotFound, eve.submit(comment+"/delete", nil).status)
+	require.Equal(t, http.StatusNotFound, eve.submit(task+"/comments", url.Values{"body": {"x"}}).status)
+	require.Equal(t, http.StatusSeeOther, ada.submit(comment, url.Values{"text": {"Three coats"}}).status)
+	require.Contains(t, ben.get(task).body, "Three coats")
+	require.Contains(t, ben.get("/search?q=coats").body, "<mark>coats</mark>")
+	require.NotContains(t, eve.get("/search?q=coats").body, "Three")
+	require.Equal(t, http.StatusSeeOther, ada.submit(comment+"/delete", nil).status)
+	require.NotContains(t, ben.get(task).body, "Three coats")
+}
+
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada, eve := h.as(h.acme, "ada", identity.RoleOwner), h.as(h.globex, "eve", identity.RoleOwner)
+	project := ada.project("Moon launch")
+	task := ada.task(project, "Paint")
+	require.Equal(t, http.StatusSeeOther, ada.submit(task+"/labels", url.Values{"new_label": {"urgent"}, "color": {"#aa0000"}}).status)
+	require.Equal(t, http.StatusUnprocessableEntity, ada.submit(task+"/labels", url.Values{"new_label": {"Urgent"}, "color": {"#aa0000"}}).status)
+	require.Contains(t, ada.get(project).body, `fill="#aa0000"`)
+	require.NotContains(t, eve.get("/tasks").body, "urgent")
+	other := eve.task(eve.project("Clouds"), "Rain")
+	labels, err := h.work.ListLabels(t.Context(), h.scope(h.acme), workspace.PageRequest{})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnprocessableEntity, eve.submit(other+"/labels", url.Values{"label": {labels.Items[0].ID.String()}}).status)
+	require.Equal(t, http.StatusSeeOther, ada.submit(task+"/labels", nil).status)
+	require.NotContains(t, ada.get(project).body, `fill="#aa0000"`)
+}
+
+// The order on the board is that of whoever moved last.
+func TestBoard_Order(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada := h.as(h.acme, "ada", identity.RoleOwner)
+	project := ada.project("Moon launch")
+	one, two, three := ada.task(project, "One"), ada.task(project, "Two"), ada.task(project, "Three")
+	id := func(path string) string { return strings.TrimPrefix(path, "/tasks/") }
+	require.Equal(t, http.StatusSeeOther, ada.submit(three+"/move", url.Values{"status": {"todo"}, "after": {id(one)}, "before": {id(two)}}).status)
+	board := ada.get(project).body
+	require.Less(t, strings.Index(board, `data-title="One"`), strings.Index(board, `data-title="Three"`))
+	require.Less(t, strings.Index(board, `data-title="Three"`), strings.Index(board, `data-title="Two"`))
+	require.Equal(t, http.StatusUnprocessableEntity, ada.submit(three+"/move", url.Values{"status": {"gone"}}).status)
+}
+
+func TestSettings_WebhooksAndBranding(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	ada, eve := h.as(h.acme, "ada", identity.RoleOwner), h.as(h.globex, "eve", identity.RoleOwner)
+	require.Equal(t, http.StatusUnprocessableEntity, ada.submit("/settings/webhooks", url.Values{"url": {"ftp://x"}}).status)
+	made := ada.submit("/settings/webhooks", url.Values{"url": {"https://hooks.example/acme"}, "kinds": {"task.created"}})
+	require.Equal(t, http.StatusOK, made.status, made.body)
+	require.Contains(t, made.body, "whsec_")
+	require.NotContains(t, ada.get("/settings/webhooks").body, "whsec_", "the secret is shown once")
+	found, err := h.hooks.List(t.Context(), h.scope(h.acme))
+	require.NoError(t, err)
+	one := "/settings/webhooks/" + found[0].ID.String()
+	require.Equal(t, one, ada.submit(one+"/test", nil).location)
+	require.Contains(t, ada.get(one).body, "webhook.test")
+	require.Contains(t, ada.submit(one+"/rotate", nil).body, "whsec_")
+	for _, act := range []string{"", "/test", "/rotate", "/delete", "/enable"} {
+		if act == "" {
+			require.Equal(t, http.StatusNotFound, eve.get(one).status)
+			continue
+		}
+		require.Equal(t, http.StatusNotFound, eve.submit(one+act, nil).status, act)
+	}
+	require.Equal(t, "/settings/webhooks", ada.submit(one+"/delete", nil).location)
+
+	require.Equal(t, http.StatusUnprocessableEntity, ada.submit("/settings/branding", url.Values{"own": {"1"}, "accent": {"#ffee00"}}).status)
+	require.Equal(t, http.StatusSeeOther, ada.submit("/settings/branding", url.Values{"name": {"ACME!"}, "own": {"1"}, "accent": {"#8a1c1c"}}).status)
+	page := ada.get("/").body
+	require.Contains(t, page, "ACME!")
+	_, sheet, ok := strings.Cut(page, `href="/branding.css`)
+	require.True(t, ok)
+	sheet, _, _ = strings.Cut(sheet, `"`)
+	require.Contains(t, h.visitor("acme").get("/branding.css"+sheet).body, "#8a1c1c")
+	require.NotContains(t, eve.get("/").body, "branding.css")
+	require.Empty(t, eve.get("/branding.css").body)
+	require.Contains(t, ada.get("/usage").body, "<svg class=\"chart\"")
 }
