@@ -220,3 +220,30 @@ func TestMembersOverTheAPI(t *testing.T) {
 	require.Equal(t, 204, e.do(call{method: "DELETE", path: path, header: cookie(ownerSession)}).status)
 	e.refused(e.do(call{path: "/api/v1/me", header: cookie(memberSession)}), 401)
 }
+
+func TestInvitationsOverTheAPI(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	_, session := e.person(e.acme, "ada@example.com", identity.RoleOwner)
+	invite := func(host string, h http.Header, email, role string) answer {
+		return e.do(call{method: "POST", host: host, path: "/api/v1/invitations", header: h, body: object{"email": email, "role": role}})
+	}
+	made := invite("", cookie(session), "bob@example.com", "member")
+	require.Equal(t, 201, made.status, made.body)
+	require.Contains(t, made.body, `"inviter_name":"Ada"`)
+	path := made.header.Get("Location")
+	require.Equal(t, made.body, e.do(call{path: path, key: e.acmeKey}).body)
+	e.refused(invite("", cookie(session), "ada@example.com", "member"), 409)
+	e.refused(invite("", cookie(session), "eve@example.com", "owner"), 422)
+	again := e.do(call{method: "POST", path: path + "/resend", key: e.acmeKey})
+	e.refused(again, 429) // The first mail is on its way.
+	require.NotEmpty(t, again.header.Get("Retry-After"))
+	// At globex it is nothing.
+	for _, c := range []call{{path: path}, {method: "DELETE", path: path}, {method: "POST", path: path + "/resend"}} {
+		c.host, c.key = "globex.localhost", e.globexKey
+		e.refused(e.do(c), 404)
+	}
+	require.NotContains(t, e.do(call{host: "globex.localhost", path: "/api/v1/invitations", key: e.globexKey}).body, "bob")
+	require.Equal(t, 204, e.do(call{method: "DELETE", path: path, key: e.acmeKey}).status)
+	e.refused(e.do(call{path: path, key: e.acmeKey}), 404)
+}
