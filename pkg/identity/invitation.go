@@ -62,7 +62,7 @@ func (s *Service) Invite(ctx context.Context, scope tenantschema.Scope, p Princi
 }
 
 func (s *Service) invite(ctx context.Context, tx *tenantschema.Tx, p Principal, in NewInvitation) (Invitation, error) {
-	if err := s.roomFor(ctx, tx, 1); err != nil {
+	if err := s.roomFor(ctx, tx); err != nil { // First, like who sends one again: it locks the owners.
 		return Invitation{}, err
 	}
 	now := s.now()
@@ -167,7 +167,7 @@ func (s *Service) ResendInvitation(ctx context.Context, scope tenantschema.Scope
 			return &apperr.Error{Code: apperr.RateLimited, Message: "The mail has just been sent. Wait a minute before you send it again.", RetryAfter: wait}
 		}
 		if !expires.After(now) { // Nobody has kept its seat.
-			if err = s.roomFor(ctx, tx, 1); err != nil {
+			if err = s.roomFor(ctx, tx); err != nil {
 				return err
 			}
 		}

@@ -83,7 +83,7 @@ func (s *Service) CreateUser(ctx context.Context, scope tenantschema.Scope, p Pr
 
 // insertSeated is insertUser for somebody who takes another of the plan's seats.
 func (s *Service) insertSeated(ctx context.Context, tx *tenantschema.Tx, in NewUser, role Role, verified *time.Time) (User, error) {
-	if err := s.roomFor(ctx, tx, 1); err != nil {
+	if err := s.roomFor(ctx, tx); err != nil {
 		return User{}, err
 	}
 	return s.insertUser(ctx, tx, in, role, verified)
