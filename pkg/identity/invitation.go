@@ -62,7 +62,7 @@ func (s *Service) Invite(ctx context.Context, scope tenantschema.Scope, p Princi
 }
 
 func (s *Service) invite(ctx context.Context, tx *tenantschema.Tx, p Principal, in NewInvitation) (Invitation, error) {
-	if err := s.roomFor(ctx, tx); err != nil { // First, like who sends one again: it locks the owners.
+	if _, err := lockOwners(ctx, tx); err != nil { // For the count of seats.
 		return Invitation{}, err
 	}
 	now := s.now()
@@ -90,6 +90,9 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 			WithField("email", "Somebody here has this address already.")
 	case open >= maxInvitations:
 		return Invitation{}, apperr.New(apperr.Conflict, "There are %d open invitations. Revoke some, or wait until they are accepted.", open)
+	}
+	if err = s.roomFor(ctx, tx); err != nil {
+		return Invitation{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {

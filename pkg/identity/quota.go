@@ -13,7 +13,7 @@ type Quota interface {
 	MaxUsers(tenantID string) (most int64, plan string)
 }
 
-// roomFor refuses with apperr.Conflict if one more person or invitation is more than the tenant's plan allows. Those count who are not disabled, and
+// roomFor refuses with apperr.Conflict if another person or invitation is more than the tenant's plan allows. Those count who are not disabled, and
 // invitations that are open: whoever accepts one has been counted, and asks for no room. It locks the owners, as all who change people do, so that of
 // two who would both take the last seat the second waits, and then sees none.
 func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx) error {

@@ -83,6 +83,9 @@ func (s *Service) CreateUser(ctx context.Context, scope tenantschema.Scope, p Pr
 
 // insertSeated is insertUser for somebody who takes another of the plan's seats.
 func (s *Service) insertSeated(ctx context.Context, tx *tenantschema.Tx, in NewUser, role Role, verified *time.Time) (User, error) {
+	if _, err := lockOwners(ctx, tx); err != nil {
+		return User{}, err
+	}
 	if err := s.roomFor(ctx, tx); err != nil {
 		return User{}, err
 	}

@@ -139,21 +139,29 @@ try {
   await ada.getByRole("textbox", { name: "Description" }).fill("Two coats of red, and no drips.");
   await ben.getByRole("link", { name: "Paint the nose cone" }).click();
   await ben.getByLabel("Priority").selectOption("4");
-  await ben.getByRole("button", { name: "Save" }).last().click();
+  await ben.getByLabel("Facts").getByRole("button", { name: "Save", exact: true }).click();
   await ada.waitForFunction(() => document.querySelector("#f-priority")?.value === "4");
   assert.equal(await ada.getByRole("textbox", { name: "Description" }).inputValue(), "Two coats of red, and no drips.");
-  await ada.getByRole("button", { name: "Save" }).first().click();
+  await ada.locator("#edit-text").getByRole("button", { name: "Save", exact: true }).click();
   await ben.getByText("Two coats of red").first().waitFor();
   console.log("a form that was being filled in outlived a live update");
   await ada.locator("#f-file").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("red") });
   await ada.getByRole("button", { name: "Upload" }).click();
   await ada.getByRole("link", { name: "plan.txt" }).waitFor();
   await ben.getByRole("link", { name: "plan.txt" }).waitFor();
+  await ada.getByLabel("Write a comment").fill("Let it dry for a day, then the second coat.");
+  await ada.getByRole("button", { name: "Comment", exact: true }).click();
+  await ben.getByText("Let it dry for a day").first().waitFor();
+  await ada.getByText("New label").click();
+  await ada.getByLabel("Name of the label").fill(`Paint ${Date.now() % 10000}`);
+  await ada.getByRole("button", { name: "Save labels" }).click();
+  console.log("a file and a comment were seen in the other browser");
   await ada.goto(ada.url().split("#")[0]);
   await look(ada, "task");
 
   for (const [page, address] of Object.entries({
-    list: `${board}/tasks`, tasks: "/tasks", "project-settings": `${board}/settings`, activity: "/activity", missing: "/nothing-here",
+    list: `${board}/tasks`, tasks: "/tasks", "project-settings": `${board}/settings`, activity: "/activity", usage: "/usage", search: "/search?q=propellant", webhooks: "/settings/webhooks",
+    branding: "/settings/branding", settings: "/settings", members: "/settings/members", keys: "/settings/keys", security: "/settings/security", missing: "/nothing-here",
     ...JSON.parse(process.env.MORE_PAGES ?? "{}"),
   })) {
     await ada.goto(new URL(address, base).href);
