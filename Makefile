@@ -22,6 +22,10 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 LINT_VERSION := v2.15.0
 LINT         := bin/tools/golangci-lint-$(LINT_VERSION)
 
+# What makes the client of the API that tests drive, pinned like the linter.
+CODEGEN_VERSION := v2.8.2
+CODEGEN         := bin/tools/oapi-codegen-$(CODEGEN_VERSION)
+
 # Starts one PostgreSQL server, or takes that of TEST_DATABASE_URL, and runs a command with TEST_DATABASE_URL set to it.
 WITH_POSTGRES := go run ./pkg/pgtest/run --
 GO_TEST       := $(WITH_POSTGRES) go test -timeout 25m $(if $(RUN),-run '$(RUN)') $(TESTFLAGS)
@@ -68,6 +72,24 @@ $(LINT):
 	@mkdir -p $(@D)
 	CGO_ENABLED=0 GOBIN='$(CURDIR)/$(@D)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	@mv $(@D)/golangci-lint $@
+
+.PHONY: generate
+generate: $(CODEGEN) ## docs/openapi.json and the client that tests drive, from the description of the API that is served
+	$(WITH_POSTGRES) go test ./pkg/httpapi -count=1 -run '^TestOpenAPIFiles$$' -update
+	$(CODEGEN) -config pkg/httpapi/internal/client/config.yaml bin/openapi-3.0.json
+
+$(CODEGEN):
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 GOBIN='$(CURDIR)/$(@D)' go install github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@$(CODEGEN_VERSION)
+	@mv $(@D)/oapi-codegen $@
+
+.PHONY: api-lint
+api-lint: ## The description of the API, by Redocly's linter, which npm fetches the first time
+	.ci/api-lint docs/openapi.json
+
+.PHONY: api-fuzz
+api-fuzz: ## N=50000 random requests, good and bad, to all operations of two tenants; the same ones with SEED=…
+	API_FUZZ_REQUESTS=$(or $(N),50000) API_FUZZ_SEED=$(or $(SEED),1) $(WITH_POSTGRES) go test ./pkg/httpapi -count=1 -run '^TestFuzzRequests$$' -v -timeout 60m
 
 .PHONY: check
 check: ## What CI runs: lint, build, test, race

@@ -84,7 +84,6 @@ func TestDescription(t *testing.T) {
 	}
 	acme.CallAs("", http.MethodGet, "/api/openapi.json", nil).Into(http.StatusOK, &doc)
 	require.Equal(t, "Invoices", doc.Info.Title)
-	require.Len(t, doc.Paths, 3)
 	require.Contains(t, doc.Paths, "/api/v1/invoices/{id}/pay")
 	var hasTasks bool
 	require.NoError(t, acme.Scope.QueryRow(t.Context(), "SELECT to_regclass('tasks') IS NOT NULL").Scan(&hasTasks))

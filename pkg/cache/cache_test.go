@@ -166,6 +166,7 @@ func TestForget_WhileItIsRead(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "old", got)
+	require.Zero(t, c.Len())
 	loads := 0
 	got, err = c.For(a).Get(ctx, "key", is("new", &loads))
 	require.NoError(t, err)

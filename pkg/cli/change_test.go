@@ -21,8 +21,6 @@ func load(t *testing.T, h *house, server *process) (done func() int64) {
 	stop := make(chan struct{})
 	end := sync.OnceFunc(func() { close(stop); wg.Wait() })
 	t.Cleanup(end)
-	// As fast as they can: more than a plan allows.
-	h.must("plan", "set", "standard", "--requests-per-second", "none", "--caller-per-second", "none", "--concurrency", "none")
 	for _, slug := range []string{"acme", "globex"} {
 		h.must("tenant", "create", slug)
 		token := strings.TrimSpace(h.must("key", "create", slug, "--name", "load", "--token-only"))

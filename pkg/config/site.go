@@ -12,7 +12,8 @@ func publicURL(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.TrimSuffix(s, "/") != u.Scheme+"://"+u.Host {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
+		strings.TrimSuffix(s, "/") != u.Scheme+"://"+u.Host {
 		return errors.New("is no address such as https://example.com")
 	}
 	return nil

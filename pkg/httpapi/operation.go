@@ -36,7 +36,7 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 	api := humaecho.New(e, huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info:    &huma.Info{Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription},
+			Info:    h.info(),
 			Servers: []*huma.Server{{URL: "/", Description: "The workspace whose host served this document."}},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
@@ -311,4 +311,13 @@ func (p ByID) id(thing string) (uuid.UUID, error) {
 		return uuid.UUID{}, apperr.New(apperr.NotFound, "There is no such %s.", thing)
 	}
 	return id, nil
+}
+
+// info says what the API is. The license is that of the description of the product that ships; another product's is its own matter.
+func (h *handler) info() *huma.Info {
+	info := &huma.Info{Title: h.cfg.Title, Version: h.cfg.Version, Description: apiDescription}
+	if h.cfg.Workspace != nil {
+		info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
+	}
+	return info
 }

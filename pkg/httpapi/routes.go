@@ -116,13 +116,14 @@ func (h *handler) workspaceRoutes(api huma.API) {
 	huma.Register(api, usage.op(get, pathUsage, "get", "Count what there is, and what happened by day", identity.ActionSeeUsage), inTenant(h.usage))
 }
 
-// peopleRoutes is what is asked about people and keys.
+// peopleRoutes is who may come in, and by which keys.
 func (h *handler) peopleRoutes(api huma.API) {
 	const (
 		list, create = http.MethodGet, http.MethodPost
 		get, patch   = http.MethodGet, http.MethodPatch
 		remove       = http.MethodDelete
 		manage       = identity.ActionManageMembers
+		keep         = identity.ActionManageKeys
 		byID         = "/{id}"
 	)
 	me := resource{api, "Me"}
@@ -135,10 +136,10 @@ func (h *handler) peopleRoutes(api huma.API) {
 	huma.Register(api, members.op(remove, pathMembers+byID, "delete", "Remove a person for ever", manage), inTenant(h.deleteMember))
 
 	keys := resource{api, "Keys"}
-	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", identity.ActionManageKeys), inTenant(h.listKeys))
-	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", identity.ActionManageKeys), inTenant(h.createKey))
-	huma.Register(api, keys.op(get, pathKeys+byID, "get", "Get an API key", identity.ActionManageKeys), inTenant(h.getKey))
-	huma.Register(api, keys.op(remove, pathKeys+byID, "delete", "Revoke an API key, at once and for ever", identity.ActionManageKeys), inTenant(h.revokeKey))
+	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", keep), inTenant(h.listKeys))
+	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", keep), inTenant(h.createKey))
+	huma.Register(api, keys.op(get, pathKeys+byID, "get", "Get an API key", keep), inTenant(h.getKey))
+	huma.Register(api, keys.op(remove, pathKeys+byID, "delete", "Revoke an API key, at once and for ever", keep), inTenant(h.revokeKey))
 }
 
 // webhookRoutes is what the webhooks are asked for.
@@ -150,6 +151,7 @@ func (h *handler) webhookRoutes(api huma.API) {
 		hooks        = identity.ActionManageWebhooks
 		byID         = "/{id}"
 	)
+
 	webhooks := resource{api, "Webhooks"}
 	huma.Register(api, webhooks.op(list, pathWebhooks, "list", "List webhooks", hooks), inTenant(h.listWebhooks))
 	huma.Register(api, webhooks.op(create, pathWebhooks, "create", "Create a webhook and show its secret", hooks), inTenant(h.createWebhook))

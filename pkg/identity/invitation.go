@@ -62,7 +62,7 @@ func (s *Service) Invite(ctx context.Context, scope tenantschema.Scope, p Princi
 }
 
 func (s *Service) invite(ctx context.Context, tx *tenantschema.Tx, p Principal, in NewInvitation) (Invitation, error) {
-	if err := s.roomFor(ctx, tx, 1); err != nil {
+	if _, err := lockOwners(ctx, tx); err != nil { // For the count of seats.
 		return Invitation{}, err
 	}
 	now := s.now()
@@ -90,6 +90,9 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 			WithField("email", "Somebody here has this address already.")
 	case open >= maxInvitations:
 		return Invitation{}, apperr.New(apperr.Conflict, "There are %d open invitations. Revoke some, or wait until they are accepted.", open)
+	}
+	if err = s.roomFor(ctx, tx); err != nil {
+		return Invitation{}, err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
@@ -167,7 +170,7 @@ func (s *Service) ResendInvitation(ctx context.Context, scope tenantschema.Scope
 			return &apperr.Error{Code: apperr.RateLimited, Message: "The mail has just been sent. Wait a minute before you send it again.", RetryAfter: wait}
 		}
 		if !expires.After(now) { // Nobody has kept its seat.
-			if err = s.roomFor(ctx, tx, 1); err != nil {
+			if err = s.roomFor(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -236,7 +239,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, scope tenantschema.Scope
 func (s *Service) join(ctx context.Context, tx *tenantschema.Tx, invitation uuid.UUID, in NewUser) (User, error) {
 	now := s.now()
 	var role Role
-	const sql = `UPDATE invitations SET accepted_at = $2 WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
+	const sql = `UPDATE invitations SET accepted_at = $2
+WHERE id = $1 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $2 RETURNING role`
 	err := tx.QueryRow(ctx, sql, invitation, now).Scan(&role)
 	if isNoRows(err) {
 		return User{}, errLink()

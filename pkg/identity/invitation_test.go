@@ -55,7 +55,7 @@ func TestInvitation(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.True(t, (errs[0] == nil) != (errs[1] == nil), "%v", errs)
+	require.NotEqual(t, errs[0] == nil, errs[1] == nil, "%v", errs)
 	bob := b.principal(t, b.acme, b.signIn(t, b.acme, "bob@acme.example").Token)
 	require.Equal(t, identity.RoleAdmin, bob.Role)
 	u, err := b.GetUser(ctx, b.acme, bob.UserID)

@@ -39,7 +39,8 @@ func (s *Service) memberOf(ctx context.Context, tx *tenantschema.Tx, p Provider,
 		return User{}, err
 	}
 	now := s.now()
-	_, err = tx.Exec(ctx, `INSERT INTO oidc_identities (provider_id, subject, user_id, created_at) VALUES ($1, $2, $3, $4)`, p.ID, who.subject, u.ID, now)
+	_, err = tx.Exec(ctx, `INSERT INTO oidc_identities (provider_id, subject, user_id, created_at) VALUES ($1, $2, $3, $4)`,
+		p.ID, who.subject, u.ID, now)
 	if err == nil && u.EmailVerifiedAt == nil {
 		u.EmailVerifiedAt = &now
 		_, err = tx.Exec(ctx, `UPDATE users SET email_verified_at = $2 WHERE id = $1`, u.ID, now)
@@ -80,8 +81,5 @@ WHERE lower(email) = lower($1) AND accepted_at IS NULL AND revoked_at IS NULL AN
 	if p.JoinRole == "" || len(p.JoinDomains) > 0 && !slices.Contains(p.JoinDomains, domain) {
 		return User{}, apperr.New(apperr.Forbidden, "There is nobody with your address here. Ask an owner or admin of the workspace to invite you.")
 	}
-	if err = s.roomFor(ctx, tx, 1); err != nil {
-		return User{}, err
-	}
-	return s.insertUser(ctx, tx, in, p.JoinRole, &now)
+	return s.insertSeated(ctx, tx, in, p.JoinRole, &now)
 }

@@ -40,7 +40,9 @@ func setupProvider(t *testing.T) *providerBundle {
 }
 
 // provider adds the provider to a tenant.
-func (b *providerBundle) provider(t *testing.T, scope tenantschema.Scope, p identity.Principal, role identity.Role, domains ...string) identity.Provider {
+func (b *providerBundle) provider(
+	t *testing.T, scope tenantschema.Scope, p identity.Principal, role identity.Role, domains ...string,
+) identity.Provider {
 	t.Helper()
 	made, err := b.CreateProvider(t.Context(), scope, p, identity.NewProvider{
 		Name: "Login", Issuer: b.remote.Issuer(), ClientID: b.remote.ClientID, ClientSecret: b.remote.ClientSecret, JoinRole: role, JoinDomains: domains,

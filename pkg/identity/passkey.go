@@ -61,7 +61,9 @@ func errPasskey(err error) error {
 
 // BeginPasskey gives what the browser needs to make a passkey (JSON for PublicKeyCredential.parseCreationOptionsFromJSON, in the field publicKey),
 // and the step for [Service.FinishPasskey]. p must have shown lately who it is (apperr.Refused).
-func (s *Service) BeginPasskey(ctx context.Context, scope tenantschema.Scope, p Principal, site Site) (options json.RawMessage, step string, err error) {
+func (s *Service) BeginPasskey(
+	ctx context.Context, scope tenantschema.Scope, p Principal, site Site,
+) (options json.RawMessage, step string, err error) {
 	if err = s.RequireRecent(p, recently); err != nil {
 		return nil, "", err
 	}
@@ -322,7 +324,8 @@ func findPasskeyUser(ctx context.Context, tx *tenantschema.Tx, id uuid.UUID) (pa
 		if err := row.Scan(&text); err != nil {
 			return c, err
 		}
-		return c, json.Unmarshal([]byte(text), &c)
+		err := json.Unmarshal([]byte(text), &c)
+		return c, err
 	})
 	return passkeyUser{a.User, credentials}, err
 }

@@ -93,7 +93,8 @@ func (s *Service) enqueueVerification(ctx context.Context, tx *tenantschema.Tx, 
 			Code: apperr.RateLimited, Message: "Several links were mailed already. Look into your mailbox, or try again in an hour.", RetryAfter: resetLife,
 		}
 	}
-	if _, err := tx.Exec(ctx, `UPDATE user_tokens SET used_at = $2 WHERE user_id = $1 AND kind = 'verify' AND used_at IS NULL`, user, now); err != nil {
+	const supersede = `UPDATE user_tokens SET used_at = $2 WHERE user_id = $1 AND kind = 'verify' AND used_at IS NULL`
+	if _, err := tx.Exec(ctx, supersede, user, now); err != nil {
 		return err
 	}
 	id, err := s.insertLink(ctx, tx, user, "verify", address, newSecret(), verifyLife) // The link's own secret is made when the mail is written.

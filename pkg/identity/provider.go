@@ -123,7 +123,8 @@ func (s *Service) CreateProvider(ctx context.Context, scope tenantschema.Scope, 
 	}
 	const sql = `INSERT INTO oidc_providers (id, name, issuer, client_id, client_secret, join_role, join_domains, created_at, updated_at)
 SELECT $1, $2, $3, $4, $5, nullif($6, ''), $7, $8, $8 WHERE (SELECT count(*) FROM oidc_providers) < $9 RETURNING ` + providerColumns
-	made, err := queryProvider(ctx, scope, sql, id, in.Name, in.Issuer, in.ClientID, sealed, string(in.JoinRole), in.JoinDomains, s.now(), maxProviders)
+	made, err := queryProvider(ctx, scope, sql, id, in.Name, in.Issuer, in.ClientID, sealed, string(in.JoinRole), in.JoinDomains,
+		s.now(), maxProviders)
 	switch {
 	case isNoRows(err):
 		return Provider{}, apperr.New(apperr.Conflict, "There are %d providers. Delete one before you add another.", maxProviders)

@@ -13,10 +13,10 @@ type Quota interface {
 	MaxUsers(tenantID string) (most int64, plan string)
 }
 
-// roomFor refuses with apperr.Conflict if n more people or invitations are more than the tenant's plan allows. Those count who are not disabled, and
+// roomFor refuses with apperr.Conflict if another person or invitation is more than the tenant's plan allows. Those count who are not disabled, and
 // invitations that are open: whoever accepts one has been counted, and asks for no room. It locks the owners, as all who change people do, so that of
 // two who would both take the last seat the second waits, and then sees none.
-func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx, n int64) error {
+func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx) error {
 	if s.cfg.Quota == nil {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (s *Service) roomFor(ctx context.Context, tx *tenantschema.Tx, n int64) err
 	if err := tx.QueryRow(ctx, sql, s.now()).Scan(&there); err != nil {
 		return err
 	}
-	if there+n > most {
+	if there >= most {
 		return apperr.New(apperr.Conflict, "The plan %q allows %d people, the invited ones included, and there are %d. "+
 			"Remove or disable somebody, revoke an invitation, or ask for a larger plan.", plan, most, there)
 	}

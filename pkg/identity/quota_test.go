@@ -84,3 +84,31 @@ func TestUserQuota(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// Whoever invites or creates somebody takes a seat; whoever accepts has been counted.
+func TestSeatsAreTakenByInvitation(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	plan := &seats{by: map[string]int64{}}
+	b := setupWith(t, identity.Config{Quota: plan})
+	owner := b.owner(t, b.acme)
+	plan.mu.Lock()
+	plan.by[b.acme.Tenant().ID] = 2
+	plan.mu.Unlock()
+	in := func(name string) identity.NewInvitation {
+		return identity.NewInvitation{Email: name + "@acme.example", Role: identity.RoleGuest}
+	}
+	_, err := b.Invite(ctx, b.acme, owner, in("bob"))
+	require.NoError(t, err)
+	_, err = b.Invite(ctx, b.acme, owner, in("eve"))
+	requireCode(t, apperr.Conflict, err)
+	_, err = b.CreateUser(ctx, b.acme, owner, identity.NewUser{Email: "eve@acme.example", DisplayName: "Eve"}, identity.RoleGuest)
+	requireCode(t, apperr.Conflict, err)
+	accept := identity.AcceptInvitation{DisplayName: "Bob", Password: password}
+	_, err = b.AcceptInvitation(ctx, b.acme, b.link(t, b.acme, identity.LetterInvitation), accept, browser())
+	require.NoError(t, err)
+	_, err = b.Invite(ctx, b.acme, owner, in("eve"))
+	requireCode(t, apperr.Conflict, err)
+	_, err = b.Invite(ctx, b.globex, identity.Operator(), in("eve"))
+	require.NoError(t, err, "another tenant has its own")
+}

@@ -96,7 +96,8 @@ func (o subjects) wait(ctx context.Context, db tenantschema.DBTX, account bool, 
 	if account {
 		subject, free = o.account, freePerAccount
 	}
-	sql := `SELECT extract(epoch FROM f.last_at + ` + withFree(waitOf, free) + ` - $2::timestamptz)::float8 FROM sign_in_failures f WHERE f.subject = $1`
+	sql := `SELECT extract(epoch FROM f.last_at + ` + withFree(waitOf, free) + ` - $2::timestamptz)::float8
+FROM sign_in_failures f WHERE f.subject = $1`
 	seconds := 1.0
 	if err := db.QueryRow(ctx, sql, subject, now).Scan(&seconds); err != nil && !isNoRows(err) {
 		return failed("count attempts", err)

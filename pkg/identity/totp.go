@@ -79,7 +79,8 @@ func (s *Service) BeginTOTP(ctx context.Context, scope tenantschema.Scope, p Pri
 	if err != nil {
 		return TOTPSetup{}, failed("begin TOTP", err)
 	}
-	tag, err := scope.Exec(ctx, `UPDATE users SET totp_secret = $2, totp_last_step = NULL WHERE id = $1 AND totp_confirmed_at IS NULL`, p.UserID, sealed)
+	const sql = `UPDATE users SET totp_secret = $2, totp_last_step = NULL WHERE id = $1 AND totp_confirmed_at IS NULL`
+	tag, err := scope.Exec(ctx, sql, p.UserID, sealed)
 	if err != nil {
 		return TOTPSetup{}, failed("begin TOTP", err)
 	}

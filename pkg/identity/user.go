@@ -70,11 +70,26 @@ func (s *Service) CreateUser(ctx context.Context, scope tenantschema.Scope, p Pr
 	if err = c.err("The account cannot be made as asked."); err != nil {
 		return User{}, err
 	}
-	u, err := s.insertUser(ctx, scope, in, role, nil)
+	var u User
+	err = scope.InTx(ctx, func(tx *tenantschema.Tx) (err error) {
+		u, err = s.insertSeated(ctx, tx, in, role, nil)
+		return err
+	})
 	if err != nil {
 		return User{}, failed("create user", err)
 	}
 	return u, nil
+}
+
+// insertSeated is insertUser for somebody who takes another of the plan's seats.
+func (s *Service) insertSeated(ctx context.Context, tx *tenantschema.Tx, in NewUser, role Role, verified *time.Time) (User, error) {
+	if _, err := lockOwners(ctx, tx); err != nil {
+		return User{}, err
+	}
+	if err := s.roomFor(ctx, tx); err != nil {
+		return User{}, err
+	}
+	return s.insertUser(ctx, tx, in, role, verified)
 }
 
 func (in NewUser) valid() (NewUser, error) {

@@ -72,7 +72,7 @@ func (s *Service) changeUser(ctx context.Context, tx *tenantschema.Tx, p Princip
 		return User{}, errLastOwner()
 	}
 	if before.DisabledAt != nil && !disabled {
-		if err = s.roomFor(ctx, tx, 1); err != nil {
+		if err = s.roomFor(ctx, tx); err != nil {
 			return User{}, err
 		}
 	}

@@ -127,8 +127,8 @@ func (t *turns) due(free int) bool {
 	return true
 }
 
-// gather gives jobs a moment to end if all that run have only just begun, and asks for all workers if they do. River calls as soon as the first of many jobs
-// has ended, so that jobs which take next to nothing would be fetched by halves.
+// gather gives jobs a moment to end if all that run have only just begun, and asks for all workers if they do. River calls as soon as the first of
+// many jobs has ended, so that jobs which take next to nothing would be fetched by halves.
 func (t *turns) gather(ctx context.Context, params *riverdriver.JobGetAvailableParams) *riverdriver.JobGetAvailableParams {
 	t.mu.Lock()
 	fresh := len(t.whose) > 0 && len(t.whose) < t.batch && time.Since(t.got) < brief

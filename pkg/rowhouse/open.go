@@ -26,7 +26,8 @@ type Config struct {
 	Config  config.Config
 	Engine  *tenantschema.DB
 	Catalog Catalog
-	// Secret is the login secret, by which what tenants keep secret is encrypted. Without one there are neither second factors nor providers of sign-in.
+	// Secret is the login secret, by which what tenants keep secret is encrypted. Without one there are neither second factors nor providers
+	// of sign-in.
 	Secret string
 	// Jobs is how jobs are worked; its Workers are filled by [Open]. The zero value is for a process that only enqueues.
 	Jobs jobqueue.Config

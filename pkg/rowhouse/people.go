@@ -44,6 +44,9 @@ func openPeople(house Config, jobs identity.Jobs, mails *mail.Service) (*identit
 		}
 		people.Secrets = box
 	}
+	if house.Plans != nil {
+		people.Quota = house.Plans
+	}
 	people.Jobs, people.Mailer = jobs, letters{mails}
 	people.Cache = house.Cache
 	if house.Plans != nil {

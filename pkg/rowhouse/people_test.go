@@ -34,7 +34,8 @@ func TestPeopleAreMailed(t *testing.T) {
 	street := rowhousetest.Open(t, things())
 	acme, globex := street.Tenant("acme"), street.Tenant("globex")
 	people := street.House.Identity
-	_, err := people.CreateUser(ctx, acme.Scope, identity.Operator(), identity.NewUser{Email: "ada@acme.example", DisplayName: "Ada"}, identity.RoleOwner)
+	ada := identity.NewUser{Email: "ada@acme.example", DisplayName: "Ada"}
+	_, err := people.CreateUser(ctx, acme.Scope, identity.Operator(), ada, identity.RoleOwner)
 	require.NoError(t, err)
 	_, err = people.Invite(ctx, acme.Scope, identity.Operator(), identity.NewInvitation{Email: "bob@acme.example", Role: identity.RoleMember})
 	require.NoError(t, err)

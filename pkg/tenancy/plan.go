@@ -186,7 +186,8 @@ func (m *Manager) SetPlan(ctx context.Context, name string, change PlanChange) (
 		}
 		_, err = tx.Exec(ctx, `update rowhouse.plans set requests_per_second = nullif($2, 0), request_burst = nullif($3, 0),
 			caller_per_second = nullif($4, 0), caller_burst = nullif($5, 0), concurrency = nullif($6, 0), statement_timeout_ms = nullif($7, 0),
-			max_users = nullif($8, 0), max_storage_bytes = nullif($9, 0), max_jobs = nullif($10, 0) where name = $1`,
+			max_users = nullif($8::bigint, 0),
+			max_storage_bytes = nullif($9::bigint, 0), max_jobs = nullif($10::bigint, 0) where name = $1`,
 			name, p.Requests.PerSecond, p.Requests.Burst, p.Caller.PerSecond, p.Caller.Burst, p.Concurrency, p.StatementTimeout.Milliseconds(),
 			p.MaxUsers, p.MaxStorageBytes, p.MaxJobs)
 		return err

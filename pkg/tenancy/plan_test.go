@@ -35,6 +35,13 @@ func TestPlans_AreFollowed(t *testing.T) {
 	soon(t, func() bool { return c.LimitsOf(acme.ID) == want })
 	require.Equal(t, standard, c.LimitsOf(globex.ID))
 
+	storage := int64(5) << 40 // A number larger than 32 bits, in a plan that has some already.
+	changed, _, err := d.Manager.SetPlan(ctx, tenancy.StandardPlan, tenancy.PlanChange{MaxStorageBytes: &storage})
+	require.NoError(t, err)
+	standard.MaxStorageBytes = storage
+	require.Equal(t, standard, changed, "what is not named stays")
+	soon(t, func() bool { return c.LimitsOf(globex.ID) == standard })
+
 	none, users := 0, int64(3)
 	_, isNew, err = d.Manager.SetPlan(ctx, "trial", tenancy.PlanChange{RequestsPerSecond: &none, MaxUsers: &users})
 	require.NoError(t, err)

@@ -23,8 +23,8 @@ const claimableSQL = "schema_version = $1 and migration_error = ''"
 // this program's version. The tenant is sealed, whatever n.Tier says. [apperr.Conflict] if the subdomain is another's, or nobody may have it;
 // the one made ahead is then still there for the next.
 //
-// It needs no right of the owner's but to update slug, name, time_zone, request, state and created_at of rowhouse.tenants. See docs/provisioning.md for what a
-// process without the owner's credentials would need instead.
+// It needs no right of the owner's but to update slug, name, time_zone, request, state and created_at of rowhouse.tenants. See docs/provisioning.md
+// for what a process without the owner's credentials would need instead.
 func (m *Manager) Claim(ctx context.Context, n NewTenant) (t Tenant, found bool, err error) {
 	if _, err = n.check(); err != nil {
 		return Tenant{}, false, err

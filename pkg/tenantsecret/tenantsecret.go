@@ -50,6 +50,7 @@ func (b *Box) Seal(tenant tenantschema.Name, purpose string, plaintext []byte) (
 	out := make([]byte, 1+gcm.NonceSize(), 1+gcm.NonceSize()+len(plaintext)+gcm.Overhead())
 	out[0] = version
 	_, _ = rand.Read(out[1:]) // Never fails.
+	//nolint:gosec // The nonce is random: it has just been read.
 	return gcm.Seal(out, out[1:], plaintext, additional(tenant, purpose)), nil
 }
 

@@ -18,8 +18,8 @@ import (
 
 // send does what passkey.js does, and gives the answer.
 func (v *visitor) send(path string, body any) (answer struct {
-	Options  json.RawMessage
-	Location string
+	Options  json.RawMessage `json:"options"`
+	Location string          `json:"location"`
 }, s seen) {
 	v.h.t.Helper()
 	raw, err := json.Marshal(body)
@@ -96,7 +96,9 @@ func TestProvider(t *testing.T) {
 		"join_role": {"member"}, "join_domains": {"acme.example, acme.test"},
 	}
 	require.Contains(t, owner.get("/settings/sign-in/new").body, "http://acme.localhost/sign-in/oidc/callback")
-	wrong := owner.submit("/settings/sign-in", url.Values{"name": {"SSO"}, "issuer": {"ftp://x"}, "client_secret": {"a secret value"}, "join_domains": {"@x"}})
+	wrong := owner.submit("/settings/sign-in", url.Values{
+		"name": {"SSO"}, "issuer": {"ftp://x"}, "client_secret": {"a secret value"}, "join_domains": {"@x"},
+	})
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
 	for _, field := range []string{"issuer", "client_id", "join_domains"} {
 		require.Contains(t, wrong.body, `id="e-`+field+`"`)
@@ -105,7 +107,8 @@ func TestProvider(t *testing.T) {
 	require.Contains(t, text(owner.follow(owner.submit("/settings/sign-in", form))), "People can now sign in with Acme SSO.")
 
 	carol := h.visitor("acme")
-	button := regexp.MustCompile(`href="(/sign-in/oidc/[0-9a-f-]{36}\?next=[^"]*)"`).FindStringSubmatch(carol.get("/sign-in?next=/settings/members").body)
+	door := carol.get("/sign-in?next=/settings/members").body
+	button := regexp.MustCompile(`href="(/sign-in/oidc/[0-9a-f-]{36}\?next=[^"]*)"`).FindStringSubmatch(door)
 	require.Len(t, button, 2)
 	require.Equal(t, http.StatusNotFound, h.visitor("globex").get(button[1]).status, "it is acme's alone")
 	other := h.visitor("acme")
@@ -116,7 +119,9 @@ func TestProvider(t *testing.T) {
 		remote.QueueUser(&mockoidc.MockUser{Subject: subject, Email: email, EmailVerified: true})
 		begun := v.get(button[1])
 		require.Equal(t, http.StatusSeeOther, begun.status, begun.body)
-		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(must(http.NewRequestWithContext(t.Context(), http.MethodGet, begun.location, http.NoBody)))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, begun.location, http.NoBody)
+		require.NoError(t, err)
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 		require.NoError(t, err)
 		_, _ = io.Copy(io.Discard, resp.Body)
 		require.NoError(t, resp.Body.Close())
@@ -157,11 +162,4 @@ func TestProvider(t *testing.T) {
 	require.Contains(t, h.visitor("acme").get("/sign-in").body, "Continue with Acme login")
 	require.Contains(t, text(owner.follow(owner.submit(edit+"/delete", nil))), "Acme login is removed.")
 	require.NotContains(t, h.visitor("acme").get("/sign-in").body, "Acme login")
-}
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

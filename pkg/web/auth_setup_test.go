@@ -47,7 +47,8 @@ func (h *house) identityConfig() identity.Config {
 	box, err := tenantsecret.New(pgtest.Secret)
 	require.NoError(h.t, err)
 	return identity.Config{
-		Argon2Memory: 64, AllowHTTPIssuers: true, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Jobs: &h.letters, Mailer: &h.letters, Secrets: box,
+		Argon2Memory: 64, Jobs: &h.letters, Mailer: &h.letters, Secrets: box,
+		AllowHTTPIssuers: true, HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		SiteOf: func(_ context.Context, t tenantschema.Tenant) (identity.Site, error) {
 			host := "globex.localhost"
 			if t.Schema == h.acme.Schema {

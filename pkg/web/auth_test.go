@@ -68,10 +68,10 @@ func TestSignIn_SaysTheSameOfEverybody(t *testing.T) {
 		require.NoError(t, header.Write(&out))
 		return http.StatusText(got.status) + "\n" + out.String() + body
 	}
-	for _, path := range []string{"/sign-in", "/forgot"} {
+	for path, said := range map[string]string{"/sign-in": "The e-mail address or the password is wrong", "/forgot": "If there is an account"} {
 		form := func(email, secret string) url.Values { return url.Values{"email": {email}, "password": {secret}} }
 		want := show(path, form(known.Email, "a wrong password"))
-		require.Contains(t, want, map[string]string{"/sign-in": "The e-mail address or the password is wrong", "/forgot": "If there is an account"}[path])
+		require.Contains(t, want, said)
 		require.Equal(t, want, show(path, form("nobody@example.com", "a wrong password")), path)
 		require.Equal(t, want, show(path, form(disabled.Email, password)), path)
 		require.Equal(t, want, show(path, form(stranger.Email, password)), "somebody of another tenant")
@@ -100,7 +100,8 @@ func TestDoors_LeadNowhereElse(t *testing.T) {
 	h := open(t)
 	u := h.person(h.acme, "ada", identity.RoleOwner)
 	for _, next := range []string{
-		"https://evil.example/", "//evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)", "evil.example", " //evil.example",
+		"https://evil.example/", "//evil.example", `/\evil.example`, `\\evil.example`,
+		"/\t/evil.example", "javascript:alert(1)", "evil.example", " //evil.example",
 	} {
 		v := h.visitor("acme")
 		require.Equal(t, "/", hidden(t, v.get("/sign-in?next="+url.QueryEscape(next))).Get("next"), next)
@@ -119,7 +120,8 @@ func TestDoors_OtherSite(t *testing.T) {
 	in := h.visitor("acme")
 	require.Equal(t, http.StatusSeeOther, in.signIn(u.Email, password).status)
 	for _, header := range []http.Header{
-		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}}, {"Origin": {"https://evil.example"}}, {"Origin": {"http://globex.localhost"}}, {"Origin": {"null"}},
+		{"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}},
+		{"Origin": {"https://evil.example"}}, {"Origin": {"http://globex.localhost"}}, {"Origin": {"null"}},
 	} {
 		v := h.visitor("acme")
 		v.cookies = in.cookies
@@ -194,7 +196,8 @@ func TestInvitation(t *testing.T) {
 	require.Contains(t, text(v.follow(joined)), "Welcome. You have joined.")
 	require.True(t, v.signedIn())
 	require.Equal(t, http.StatusNotFound, h.visitor("acme").get(first).status)
-	require.Equal(t, http.StatusForbidden, v.submit("/settings/members/invite", url.Values{"invite_email": {"c@example.com"}, "invite_role": {"member"}}).status)
+	refused := v.submit("/settings/members/invite", url.Values{"invite_email": {"c@example.com"}, "invite_role": {"member"}})
+	require.Equal(t, http.StatusForbidden, refused.status)
 }
 
 func TestVerifyAndChangeOfAddress(t *testing.T) {
@@ -230,6 +233,25 @@ func TestWelcome(t *testing.T) {
 	require.Contains(t, text(v.follow(v.get(path))), "Welcome. This is your workspace.")
 	require.True(t, v.signedIn())
 	require.Equal(t, http.StatusNotFound, h.visitor("acme").get(path).status, "it works once")
+}
+
+// TestCookies: over https, cookies bear the prefix that keeps other hosts from setting them, and what is set without it is nothing.
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	u := h.person(h.acme, "ada", identity.RoleOwner)
+	v := h.visitor("acme")
+	v.header.Set("X-Forwarded-Proto", "https")
+	done := v.submit("/sign-in", url.Values{"email": {u.Email}, "password": {password}})
+	cookie := done.header.Get("Set-Cookie")
+	for _, want := range []string{"__Host-session=rs_", "; Path=/;", "; HttpOnly", "; Secure", "; SameSite=Lax"} {
+		require.Contains(t, cookie, want)
+	}
+	require.NotContains(t, cookie, "Domain")
+	require.NotEmpty(t, done.header.Get("Strict-Transport-Security"))
+	require.True(t, v.signedIn())
+	v.cookies = map[string]string{"session": v.cookies["__Host-session"]}
+	require.False(t, v.signedIn())
 }
 
 // TestOfAnotherTenant: whatever opens a door at acme opens none at globex.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
@@ -49,15 +48,6 @@ func (h *Pages) settingsRoutes(r routes) {
 	r.post(keysPath+"/:id/revoke", h.revokeKey, keys)
 
 	h.providerRoutes(r)
-}
-
-// idOf gives the id in the address. What is none names nothing.
-func idOf(c echo.Context) (uuid.UUID, error) {
-	id, err := uuid.Parse(c.Param("id"))
-	if err != nil || id.String() != c.Param("id") {
-		return uuid.Nil, echo.ErrNotFound
-	}
-	return id, nil
 }
 
 // myself gives who is signed in, as stored.

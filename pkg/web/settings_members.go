@@ -27,7 +27,8 @@ func (h *Pages) membersForm(c echo.Context) (page, error) {
 		data.Roles = data.Roles[1:]
 	}
 	var err error
-	data.People, err = h.cfg.Identity.ListUsers(ctx, scopeOf(c), identity.UserFilter{Search: data.Search}, identity.PageRequest{Cursor: c.QueryParam("cursor")})
+	data.People, err = h.cfg.Identity.ListUsers(ctx, scopeOf(c), identity.UserFilter{Search: data.Search},
+		identity.PageRequest{Cursor: c.QueryParam("cursor")})
 	if err == nil && p.May(identity.ActionManageMembers) {
 		data.Invitations, err = h.cfg.Identity.ListInvitations(ctx, scopeOf(c))
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/rowhousehq/rowhouse/pkg/identity"
 )
 
-// providerRoutes are where a tenant says by whom else its people may be let in. All of it wants a recent proof, since who changes it decides who comes in.
+// providerRoutes are where a tenant says by whom else its people may be let in. All of it wants a recent proof, since
+// who changes it decides who comes in.
 func (h *Pages) providerRoutes(r routes) {
 	settings := h.require(identity.ActionManageSettings)
 	r.get(providersPath, h.providersPage, settings)

@@ -22,7 +22,9 @@ func TestProfile(t *testing.T) {
 	wrong := v.submit("/settings", url.Values{"display_name": {""}})
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
 	require.Contains(t, wrong.body, `aria-invalid="true" aria-describedby="e-display_name h-display_name"`)
-	for _, path := range []string{"/settings", "/settings/security", "/settings/sessions", "/settings/members", "/settings/keys", "/settings/sign-in"} {
+	for _, path := range []string{
+		"/settings", "/settings/security", "/settings/sessions", "/settings/members", "/settings/keys", "/settings/sign-in",
+	} {
 		require.Equal(t, "/sign-in?next="+url.QueryEscape(path), h.visitor("acme").get(path).location)
 	}
 }
@@ -54,7 +56,7 @@ func TestSecondFactor(t *testing.T) {
 	require.Equal(t, http.StatusOK, setup.status)
 	require.Contains(t, setup.body, `src="data:image/png;base64,`)
 	require.Contains(t, setup.body, `autocomplete="one-time-code"`)
-	secret := regexp.MustCompile(`<code id="totp-secret">([A-Z2-7]+)</code>`).FindStringSubmatch(setup.body)
+	secret := regexp.MustCompile(`<code id="totp-secret" tabindex="0">([A-Z2-7]+)</code>`).FindStringSubmatch(setup.body)
 	require.Len(t, secret, 2)
 	wrong := v.submit("/settings/security/totp/confirm", url.Values{"code": {"000000"}})
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status)
@@ -94,7 +96,8 @@ func TestSecondFactor(t *testing.T) {
 	require.Equal(t, http.StatusOK, fresh.status)
 	require.NotContains(t, fresh.body, codes[1][1])
 	require.Contains(t, in.submit("/settings/security/totp/disable", url.Values{"totp_password": {"wrong"}}).body, `id="e-totp_password"`)
-	require.Contains(t, text(in.follow(in.submit("/settings/security/totp/disable", url.Values{"totp_password": {password}}))), "Two-factor sign-in is off.")
+	off := in.submit("/settings/security/totp/disable", url.Values{"totp_password": {password}})
+	require.Contains(t, text(in.follow(off)), "Two-factor sign-in is off.")
 }
 
 // TestStepUp: what is dangerous asks for the password again after a while, and then does what was asked.
@@ -150,7 +153,8 @@ func TestStepUp(t *testing.T) {
 	}
 	require.Equal(t, "/confirm?next=%2Fsettings%2Fsign-in%2Fnew", v.get("/settings/sign-in/new").location)
 	require.JSONEq(t, `{"location":"/confirm?next=%2Fsettings%2Fsecurity"}`, v.submit("/settings/security/passkeys/begin", nil).body)
-	require.Equal(t, "/settings/sign-in/new", v.submit("/confirm", url.Values{"next": {"/settings/sign-in/new"}, "confirm_password": {password}}).location)
+	confirmed := v.submit("/confirm", url.Values{"next": {"/settings/sign-in/new"}, "confirm_password": {password}})
+	require.Equal(t, "/settings/sign-in/new", confirmed.location)
 	require.Equal(t, http.StatusOK, v.get("/settings/sign-in/new").status)
 }
 
@@ -247,7 +251,7 @@ func TestKeys(t *testing.T) {
 	made := v.submit("/settings/keys", url.Values{"name": {"ci"}, "scope": {"read"}, "expires": {"7"}})
 	require.Equal(t, http.StatusOK, made.status)
 	require.Contains(t, made.header.Get("Cache-Control"), "no-store")
-	token := regexp.MustCompile(`<code id="token">(rh_[\w-]+)</code>`).FindStringSubmatch(made.body)
+	token := regexp.MustCompile(`<code id="token" tabindex="0">(rh_[\w-]+)</code>`).FindStringSubmatch(made.body)
 	require.Len(t, token, 2)
 	require.NotContains(t, v.get("/settings/keys").body, token[1], "it is shown once")
 

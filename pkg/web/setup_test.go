@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -110,7 +111,8 @@ func open(tb testing.TB) *house {
 	require.NoError(tb, err)
 	handler, err := httpapi.New(httpapi.Config{
 		BaseDomain: "localhost", Catalog: h.street, DB: h.engine, Keys: h.people, Workspace: h.work, Webhooks: h.hooks, Log: log, Metrics: metrics,
-		Versions: tenantschema.Versions{Min: 1}, Product: pages.Routes, Changed: h.live.Changed,
+		Versions: tenantschema.Versions{Min: 1}, Product: pages.Routes,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Changed: h.live.Changed,
 	})
 	require.NoError(tb, err)
 	h.serve(handler)

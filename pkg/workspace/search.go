@@ -62,8 +62,8 @@ func (s *Service) Search(ctx context.Context, scope tenantschema.Scope, query st
 	return found, nil
 }
 
-// searchSQL ranks first and makes excerpts of what is shown only: they are dear. A query that ends in a word has that become a beginning, by ":*"; one
-// that ends in a negated phrase ends in a bracket and stays. One without a word finds nothing.
+// searchSQL ranks first and makes excerpts of what is shown only: they are dear. A query that ends in a word has that become a beginning, by ":*";
+// one that ends in a negated phrase ends in a bracket and stays. One without a word finds nothing.
 const searchSQL = `WITH asked AS (
     SELECT CASE WHEN right(q::text, 1) = '''' THEN (q::text || ':*')::tsquery ELSE q END AS q FROM websearch_to_tsquery('simple', $1) AS q
 ), hits AS (
