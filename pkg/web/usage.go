@@ -1,9 +1,9 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -64,7 +64,7 @@ func draw(days []workspace.DayActivity) chart {
 	unit := niceStep(most)
 	scale := float64((most + unit - 1) / unit * unit)
 	for v := int64(0); v <= int64(scale); v += unit {
-		c.Lines = append(c.Lines, gridLine{Y: top + height*(1-float64(v)/scale), Label: fmt.Sprint(v)})
+		c.Lines = append(c.Lines, gridLine{Y: top + height*(1-float64(v)/scale), Label: strconv.FormatInt(v, 10)})
 	}
 	for i, d := range days {
 		tall := height * float64(d.Events) / scale
