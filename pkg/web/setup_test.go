@@ -148,7 +148,8 @@ func (h *house) person(t tenancy.Tenant, name string, role identity.Role) identi
 	h.t.Helper()
 	hash, err := h.people.HashPassword(h.t.Context(), password)
 	require.NoError(h.t, err)
-	u, err := h.people.CreateOwner(h.t.Context(), h.scope(t), identity.NewUser{Email: name + "@" + t.Slug + ".example", DisplayName: name, PasswordHash: hash})
+	in := identity.NewUser{Email: name + "@" + t.Slug + ".example", DisplayName: name, PasswordHash: hash}
+	u, err := h.people.CreateOwner(h.t.Context(), h.scope(t), in)
 	require.NoError(h.t, err)
 	if role != identity.RoleOwner {
 		_, err = h.scope(t).Exec(h.t.Context(), `UPDATE users SET role = $2 WHERE id = $1`, u.ID, string(role))
