@@ -30,7 +30,8 @@ func (h *handler) chosenFields(c echo.Context, op *huma.Operation) (map[string]b
 		if _, ok := known[name]; !ok {
 			p := newProblem(http.StatusUnprocessableEntity, invalidDetail)
 			p.Errors = []FieldProblem{{
-				Location: "query." + paramFields, Message: "Give some of these, separated by commas: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ") + ".",
+				Location: "query." + paramFields,
+				Message:  "Give some of these, separated by commas: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ") + ".",
 			}}
 			return nil, p
 		}

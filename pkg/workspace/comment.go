@@ -172,7 +172,8 @@ func validComment(body string) (string, error) {
 	return body, check.err("The comment cannot be written as asked.")
 }
 
-const selectComments = `SELECT c.id, c.task_id, c.author_id, c.author_key_id, coalesce(u.display_name, c.author_name), c.body, c.created_at, c.edited_at
+const selectComments = `SELECT c.id, c.task_id, c.author_id, c.author_key_id, coalesce(u.display_name, c.author_name), c.body,
+    c.created_at, c.edited_at
 FROM comments AS c LEFT JOIN users AS u ON u.id = c.author_id`
 
 func scanComment(row pgx.CollectableRow) (Comment, error) {

@@ -92,7 +92,7 @@ func firstIDOf(day Date) uuid.UUID {
 	var id uuid.UUID
 	ms := day.AddDays(-1).In(time.UTC).UnixMilli()
 	for i := range 6 {
-		id[i] = byte(ms >> (8 * (5 - i)))
+		id[i] = byte(ms >> (8 * (5 - i)) & 0xff) //nolint:gosec // One byte of it.
 	}
 	return id
 }
