@@ -27,7 +27,7 @@ func TestFleetDrift(t *testing.T) {
 	require.NoError(t, err)
 	r := h.run("fleet", "drift", "--workers", "2")
 	require.Equal(t, 4, r.code, r.errOut)
-	require.Regexp(t, `(?s)^acme \(version 10, sealed, ready\)\n  - index tasks.tasks_assignee_id_idx CREATE INDEX .*\n`+
+	require.Regexp(t, `(?s)^acme \(version 12, sealed, ready\)\n  - index tasks.tasks_assignee_id_idx CREATE INDEX .*\n`+
 		`  \+ column tasks.extra integer\n`+
 		`initech \(version 99, sealed, ready\)\n  not compared: .*99\n$`, r.out)
 	require.Contains(t, r.errOut, "2 tenants compared, 1 have drifted, 1 could not be compared")

@@ -48,6 +48,7 @@ type Server struct {
 	// PublicURL is empty where it follows from the base domain; see [Config.TenantOrigin].
 	PublicURL         string
 	TrustedProxies    []netip.Prefix
+	CORSOrigins       []string
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
 	WriteTimeout      time.Duration

@@ -94,6 +94,13 @@ func tableOf(c *Config) []key {
 			setting: prefixes(&c.Server.TrustedProxies),
 		},
 		{
+			name: "server.cors_origins", def: "",
+			usage: "origins of pages elsewhere whose scripts may call the API with the session of who is signed in",
+			why: "Exactly these, for example [https://app.example.com]; there is no wildcard. Only pages that you trust as your own: what they ask is\n" +
+				"done as their visitor. Programs with API keys need no entry here.",
+			setting: origins(&c.Server.CORSOrigins),
+		},
+		{
 			name: "server.read_header_timeout", def: "5s",
 			usage:   "how long a client may take to send its headers",
 			why:     "Short, so that slow senders cannot hold connections.",

@@ -127,6 +127,7 @@ func TestEachKeySetsItsField(t *testing.T) {
 	values := map[string]string{
 		"data_dir": "/var/lib/rowhouse", "server.addr": "[::1]:81", "server.admin_addr": "host-1.example:0", "server.base_domain": "example.com",
 		"server.trusted_proxies": "10.0.0.0/8,192.0.2.7/32,2001:db8::1/128", "server.read_header_timeout": "1s",
+		"server.cors_origins": "https://app.example.com,http://localhost:3000",
 		"server.read_timeout": "2m", "server.write_timeout": "3m", "server.idle_timeout": "4h", "server.request_timeout": "1m5s",
 		"server.max_header_bytes": "64KiB", "server.max_body_bytes": "5000", "server.max_import_bytes": "7000", "server.max_upload_bytes": "9000",
 		"server.drain_time": "0s", "server.shutdown_timeout": "6s",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -131,6 +132,32 @@ func prefixes(p *[]netip.Prefix) setting {
 		for _, prefix := range list {
 			if !prefix.IsValid() {
 				return errors.New("must be networks such as 10.0.0.0/8")
+			}
+		}
+		return nil
+	})
+	s.list = true
+	return s
+}
+
+// origins are those of pages, exact: scheme, host and, where it is not the scheme's own, port.
+func origins(p *[]string) setting {
+	parse := func(raw string) ([]string, error) {
+		var out []string
+		for item := range strings.SplitSeq(raw, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+		return out, nil
+	}
+	show := func(list []string) string { return strings.Join(list, ",") }
+	s := value(p, "origins", parse, show, func(list []string) error {
+		for _, origin := range list {
+			u, err := url.Parse(origin)
+			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) ||
+				strings.Contains(u.Host, "*") {
+				return fmt.Errorf("must be origins such as https://app.example.com, in lower case and without a path, and %q is none", origin)
 			}
 		}
 		return nil

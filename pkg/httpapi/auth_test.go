@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -116,9 +117,7 @@ func TestPolicyOfEveryOperation(t *testing.T) {
 				seen++
 				address := strings.NewReplacer("{id}", uuid.NewString(), "{event_id}", uuid.NewString()).Replace(path)
 				req := httptest.NewRequestWithContext(t.Context(), strings.ToUpper(method), "http://acme.localhost"+address, http.NoBody)
-				for name, values := range c.header {
-					req.Header[name] = values
-				}
+				maps.Copy(req.Header, c.header)
 				rec := httptest.NewRecorder()
 				e.handler.ServeHTTP(rec, req)
 				want := strings.Contains(op.Description, " "+c.name+",") || strings.Contains(op.Description, " "+c.name+".")
@@ -220,4 +219,31 @@ func TestMembersOverTheAPI(t *testing.T) {
 	e.refused(e.do(call{method: "DELETE", host: "globex.localhost", path: path, key: e.globexKey}), 404)
 	require.Equal(t, 204, e.do(call{method: "DELETE", path: path, header: cookie(ownerSession)}).status)
 	e.refused(e.do(call{path: "/api/v1/me", header: cookie(memberSession)}), 401)
+}
+
+func TestInvitationsOverTheAPI(t *testing.T) {
+	t.Parallel()
+	e := open(t, nil)
+	_, session := e.person(e.acme, "ada@example.com", identity.RoleOwner)
+	invite := func(host string, h http.Header, email, role string) answer {
+		return e.do(call{method: "POST", host: host, path: "/api/v1/invitations", header: h, body: object{"email": email, "role": role}})
+	}
+	made := invite("", cookie(session), "bob@example.com", "member")
+	require.Equal(t, 201, made.status, made.body)
+	require.Contains(t, made.body, `"inviter_name":"Ada"`)
+	path := made.header.Get("Location")
+	require.Equal(t, made.body, e.do(call{path: path, key: e.acmeKey}).body)
+	e.refused(invite("", cookie(session), "ada@example.com", "member"), 409)
+	e.refused(invite("", cookie(session), "eve@example.com", "owner"), 422)
+	again := e.do(call{method: "POST", path: path + "/resend", key: e.acmeKey})
+	e.refused(again, 429) // The first mail is on its way.
+	require.NotEmpty(t, again.header.Get("Retry-After"))
+	// At globex it is nothing.
+	for _, c := range []call{{path: path}, {method: "DELETE", path: path}, {method: "POST", path: path + "/resend"}} {
+		c.host, c.key = "globex.localhost", e.globexKey
+		e.refused(e.do(c), 404)
+	}
+	require.NotContains(t, e.do(call{host: "globex.localhost", path: "/api/v1/invitations", key: e.globexKey}).body, "bob")
+	require.Equal(t, 204, e.do(call{method: "DELETE", path: path, key: e.acmeKey}).status)
+	e.refused(e.do(call{path: path, key: e.acmeKey}), 404)
 }

@@ -114,7 +114,7 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "Attachment", "ChangedTasks", "Comment", "CommentPatch", "DayActivity", "Delivery", "FieldProblem", "Found", "Import", "ImportError", "Key", "KeyMade", "Label", "LabelPatch", "ListOfComment", "ListOfFound", "ListOfKey", "ListOfLabel", "ListOfMember", "Me", "Member",
+		"Activity", "ActivityData", "Attachment", "ChangedTasks", "Comment", "CommentPatch", "DayActivity", "Delivery", "FieldProblem", "Found", "Import", "ImportError", "Invitation", "ListOfInvitation", "NewInvitation", "Key", "KeyMade", "Label", "LabelPatch", "ListOfComment", "ListOfFound", "ListOfKey", "ListOfLabel", "ListOfMember", "Me", "Member",
 		"MemberPatch", "NewComment", "NewKey", "NewLabel", "TaskChange", "TaskChanges", "Usage", "ListOfActivity", "ListOfAttachment",
 		"ListOfDelivery", "ListOfImport",
 		"ListOfProject", "ListOfReport", "ListOfTask", "ListOfWebhook", "NewProject", "NewReport", "NewTask", "NewWebhook", "Problem", "Project",
@@ -175,7 +175,7 @@ func TestOpenAPI(t *testing.T) {
 					require.NotEmpty(t, shown.Example[field], "%s %s: %s", where, status, field)
 				}
 			}
-			action := slices.Contains([]string{"rotate", "enable", "test", "redeliver"}, path[strings.LastIndexByte(path, '/')+1:])
+			action := slices.Contains([]string{"rotate", "enable", "test", "redeliver", "resend"}, path[strings.LastIndexByte(path, '/')+1:])
 			require.Equal(t, method == "post" && !action || method == "patch", op.RequestBody != nil, where)
 			require.Equal(t, op.RequestBody != nil, op.Responses["400"].Description != "", where)
 
@@ -209,7 +209,7 @@ func TestOpenAPI(t *testing.T) {
 			require.NotContains(t, got.body, "There is nothing at this address", where)
 		}
 	}
-	require.Equal(t, 57, operations)
+	require.Equal(t, 62, operations)
 
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/csv"]["get"].Responses["200"].Content, "text/csv")
 	require.Contains(t, doc.Paths["/api/v1/reports/{id}/html"]["get"].Responses["200"].Content, "text/html")

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -141,9 +142,7 @@ func (f *fuzzer) header(h http.Header, here, there *house, kind string) {
 	if f.one(15) {
 		callers = there.headers // Worth nothing here.
 	}
-	for name, values := range pick(f.random, callers) {
-		h[name] = values
-	}
+	maps.Copy(h, pick(f.random, callers))
 	if f.one(60) {
 		h.Set("Authorization", f.junk())
 	}

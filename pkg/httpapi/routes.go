@@ -135,6 +135,14 @@ func (h *handler) peopleRoutes(api huma.API) {
 	huma.Register(api, members.op(patch, pathMembers+byID, "patch", "Change a person's name or role, or shut them out", manage), inTenant(h.patchMember))
 	huma.Register(api, members.op(remove, pathMembers+byID, "delete", "Remove a person for ever", manage), inTenant(h.deleteMember))
 
+	invitations := resource{api, "Invitations"}
+	invited := pathInvitations + byID
+	huma.Register(api, invitations.op(list, pathInvitations, "list", "List open invitations", manage), inTenant(h.listInvitations))
+	huma.Register(api, invitations.op(create, pathInvitations, "create", "Invite somebody by mail", manage), inTenant(h.createInvitation))
+	huma.Register(api, invitations.op(get, invited, "get", "Get an open invitation", manage), inTenant(h.getInvitation))
+	huma.Register(api, invitations.action(invited+"/resend", "resend", "Send the mail again, with a new link", manage), inTenant(h.resendInvitation))
+	huma.Register(api, invitations.op(remove, invited, "delete", "Revoke an invitation", manage), inTenant(h.revokeInvitation))
+
 	keys := resource{api, "Keys"}
 	huma.Register(api, keys.op(list, pathKeys, "list", "List API keys", keep), inTenant(h.listKeys))
 	huma.Register(api, keys.op(create, pathKeys, "create", "Create an API key and show its token", keep), inTenant(h.createKey))

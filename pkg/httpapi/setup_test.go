@@ -101,7 +101,7 @@ func open(tb testing.TB, change func(*httpapi.Config)) *edge {
 	tb.Cleanup(e.engine.Close)
 	e.metrics, err = telemetry.NewMetrics(telemetry.MetricsConfig{})
 	require.NoError(tb, err)
-	e.keys, err = identity.New(identity.Config{})
+	e.keys, err = identity.New(identity.Config{Jobs: e.jobs})
 	require.NoError(tb, err)
 	e.work, err = workspace.New(workspace.Config{Jobs: e.jobs, Files: files(tb)})
 	require.NoError(tb, err)

@@ -36,12 +36,13 @@ func TestServerKilled(t *testing.T) {
 		cfg.Metrics, cfg.JobTimeout, cfg.RescueAfter = nil, 2*time.Second, 3*time.Second
 		b.start(t, cfg)
 	}
+	scopes := map[string]tenantschema.Scope{"acme": b.Scope("acme"), "globex": b.Scope("globex")}
 	sure := map[string]string{} // The slug, by key.
 	enqueue := func(n int) {
 		slug, key := []string{"acme", "globex"}[n%2], strconv.Itoa(n)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		err := b.Scope(slug).InTx(ctx, func(tx *tenantschema.Tx) error {
+		err := scopes[slug].InTx(ctx, func(tx *tenantschema.Tx) error {
 			_, err := b.enqueuer.Enqueue(ctx, tx, note{Key: key}, job.Opts{})
 			return err
 		})

@@ -146,13 +146,15 @@ func TestJobIsPutOffIfTheTenantCannotBeServedAnyLonger(t *testing.T) {
 	require.Equal(t, 1, b.jobs(t)[0].Attempt, "waiting uses up no attempt")
 }
 
-// forgetful fails first, and then finds tenants suspended once.
+// forgetful knows nobody, fails first, and then finds tenants suspended once.
 type forgetful struct {
 	jobqueue.Tenants
 
 	mu    sync.Mutex
 	calls int
 }
+
+func (*forgetful) ByID(string) (tenancy.Tenant, bool) { return tenancy.Tenant{}, false }
 
 func (f *forgetful) FetchMany(ctx context.Context, ids []string) ([]tenancy.Tenant, error) {
 	f.mu.Lock()

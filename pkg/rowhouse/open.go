@@ -148,7 +148,8 @@ func (h *House) Handler(base http.Handler) (http.Handler, error) {
 	s, limits := h.cfg.Config.Server, h.cfg.Config.Limits
 	cfg := httpapi.Config{
 		BaseDomain: s.BaseDomain, Catalog: h.cfg.Catalog, DB: h.cfg.Engine, Keys: h.Identity, Webhooks: h.Webhooks, Product: h.Routes,
-		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, MaxBodyBytes: int64(s.MaxBodyBytes),
+		Log: h.cfg.Log.Named("http"), Metrics: h.cfg.Metrics, TrustedProxies: s.TrustedProxies, CORSOrigins: s.CORSOrigins,
+		MaxBodyBytes:   int64(s.MaxBodyBytes),
 		MaxImportBytes: int64(s.MaxImportBytes), RequestTimeout: s.RequestTimeout, Versions: h.product.Versions, Version: h.cfg.Version,
 		Strangers: throttle.Rate{PerSecond: float64(limits.AddressPerSecond), Burst: limits.AddressBurst},
 		Failures:  throttle.Rate{PerSecond: float64(limits.FailuresPerMinute) / 60, Burst: limits.FailuresPerMinute},

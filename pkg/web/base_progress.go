@@ -138,7 +138,7 @@ func (b *base) events(c echo.Context) error {
 		case <-time.After(pause):
 		}
 		if p, err = b.mine(c); err != nil {
-			return nil //nolint:nilerr // The page comes again, and is told then.
+			return nil
 		}
 	}
 }
