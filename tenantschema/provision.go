@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 )
@@ -160,26 +161,53 @@ func mustExist(ctx context.Context, tx pgx.Tx, name Name) error {
 	return nil
 }
 
-// SetSealed puts the seal on every table of name, or takes it away, in one transaction with record. Scopes bear a seal in every tier, so
-// no statement fails by it; each waits for the table's lock for an instant. It may be repeated.
+const (
+	// sealLock is how long sealing waits for a table, while it holds others: well below PostgreSQL's deadlock_timeout of a second, so that a
+	// statement which holds one that is waited for, and wants one that is held, goes on as soon as sealing has let go.
+	sealLock = 200 * time.Millisecond
+	// sealPause is how long it lets statements pass before it tries again, for as long in all as a migration may wait for a lock.
+	sealPause = 50 * time.Millisecond
+)
+
+// SetSealed puts the seal on every table of name, or takes it away, in one transaction with record, which is run again if the transaction is. Scopes
+// bear a seal in every tier, so no statement fails by it; each waits for the tables' locks for an instant. It may be repeated.
 func (s *Session) SetSealed(ctx context.Context, name Name, sealed bool, record func(context.Context, pgx.Tx) error) error {
 	return s.locked(ctx, name, func() error {
-		return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
-			if err := mustExist(ctx, tx, name); err != nil {
+		for until := time.Now().Add(s.p.cfg.LockTimeout); ; {
+			err := s.setSealed(ctx, name, sealed, record)
+			if held, ok := errors.AsType[*pgconn.PgError](err); !ok || held.Code != "55P03" || time.Now().After(until) {
 				return err
 			}
-			if err := enterSchema(ctx, tx, name); err != nil {
-				return err
+			pause := time.NewTimer(sealPause)
+			select {
+			case <-ctx.Done():
+				pause.Stop()
+				return ctx.Err()
+			case <-pause.C:
 			}
-			change := unsealTables
-			if sealed {
-				change = sealTables
-			}
-			if err := change(ctx, tx, name); err != nil {
-				return err
-			}
-			return record(ctx, tx)
-		})
+		}
+	})
+}
+
+func (s *Session) setSealed(ctx context.Context, name Name, sealed bool, record func(context.Context, pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, sqlLimit, timeoutText(min(sealLock, s.p.cfg.LockTimeout))); err != nil {
+			return fmt.Errorf("set lock_timeout: %w", err)
+		}
+		if err := mustExist(ctx, tx, name); err != nil {
+			return err
+		}
+		if err := enterSchema(ctx, tx, name); err != nil {
+			return err
+		}
+		change := unsealTables
+		if sealed {
+			change = sealTables
+		}
+		if err := change(ctx, tx, name); err != nil {
+			return err
+		}
+		return record(ctx, tx)
 	})
 }
 
