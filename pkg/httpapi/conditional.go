@@ -96,7 +96,7 @@ func matches(values []string, tag string, strong bool) bool {
 		if end < 0 {
 			return false
 		}
-		if bare[:end+2] == tag && !(weak && strong) {
+		if bare[:end+2] == tag && (!weak || !strong) {
 			return true
 		}
 		rest = bare[end+2:]

@@ -14,7 +14,7 @@ import (
 )
 
 // `make generate` sets it.
-var updateDocument = flag.Bool("update", false, "write docs/openapi.json and what the client is generated from anew") //nolint:gochecknoglobals // A flag.
+var updateDocument = flag.Bool("update", false, "write docs/openapi.json and what the client is generated from anew")
 
 // The description that is served stands in docs/openapi.json, where it can be read without a server, linted (make api-lint) and compared. The
 // client in internal/client is generated from the same in the words of OpenAPI 3.0, which its generator understands; the hash says of which.

@@ -103,7 +103,7 @@ func TestTasksMove(t *testing.T) {
 		return b.titles(t, b.acme, workspace.TaskFilter{ProjectID: &in.ID, Sort: "position"}, 4)
 	}
 	require.Equal(t, want, board())
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // The same moves each time.
+	random := rand.New(rand.NewPCG(1, 2))
 	for i := range 150 {
 		moved, beside := want[random.IntN(len(want))], want[random.IntN(len(want))]
 		if i > 50 { // Always into the same gap.
@@ -133,7 +133,9 @@ func TestTasksMove(t *testing.T) {
 		require.Equal(t, want, board(), "move %d: %s beside %s", i, moved, beside)
 	}
 	a := ids["a"]
-	for name, patch := range map[string]workspace.TaskPatch{"itself": {Before: &a}, "another project": {Before: &other.ID}, "nothing": {Before: new(uuid.New())}} {
+	for name, patch := range map[string]workspace.TaskPatch{
+		"itself": {Before: &a}, "another project": {Before: &other.ID}, "nothing": {Before: new(uuid.New())},
+	} {
 		_, err := b.PatchTask(t.Context(), b.acme, a, patch)
 		refused(t, err, apperr.Invalid, "before")
 		require.Equal(t, want, board(), name)
