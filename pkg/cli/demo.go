@@ -99,7 +99,7 @@ func (c *cli) makeDemo(ctx context.Context, cfg config.Config, logins *tenancy.L
 		notes[t.ID] = note
 		demos = append(demos, demo{tenant: t, token: note.Token, email: demoAddress("ada", t), password: note.Password})
 	}
-	if text, err = json.MarshalIndent(notes, "", "  "); err != nil {
+	if text, err = json.MarshalIndent(notes, "", "  "); err != nil { //nolint:gosec // It is kept as a secret, so that the next `up` prints it.
 		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
 	if err = writeFile(path, string(text)+"\n"); err != nil {

@@ -37,7 +37,8 @@ func (p *platform) openHouse(ctx context.Context, product rowhouse.Product, list
 		return err
 	}
 	p.house, err = rowhouse.Open(product, rowhouse.Config{
-		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Plans: p.catalog, Cache: p.changes, Secret: secret, Jobs: jobs, Works: p.works, Log: p.log,
+		Config: p.cfg, Engine: p.engine, Catalog: p.catalog, Plans: p.catalog, Cache: p.changes, Secret: secret, Jobs: jobs, Works: p.works,
+		Log:     p.log,
 		Metrics: p.metrics, Version: version, Changed: p.changed,
 		Live: func(read live.Read) (*live.Hub, error) {
 			p.live, err = live.New(ctx, live.Config{Read: read, Notify: p.control, Listen: listen, Log: p.log.Named("live")})

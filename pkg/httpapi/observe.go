@@ -69,7 +69,10 @@ func (p *panicked) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 func (h *handler) identify(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req := c.Request()
-		r := &request{id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL, tls: c.Scheme() == "https", address: c.RealIP(), errorPage: h.errorPage}
+		r := &request{
+			id: req.Header.Get(echo.HeaderXRequestID), method: knownMethod(req.Method), url: req.URL,
+			tls: c.Scheme() == "https", address: c.RealIP(), errorPage: h.errorPage,
+		}
 		if !isRequestID(r.id) { // What came from a stranger is gone already: see forwarded.
 			r.id = uuid.NewString()
 		}

@@ -179,20 +179,20 @@ func TestHub_LostHint(t *testing.T) {
 	// Once is enough, and who comes back with what it saw last is told nothing.
 	again, err := hub.Subscribe(b.acme, id)
 	require.NoError(t, err)
-	defer again.Close()
+	t.Cleanup(again.Close)
 	require.True(t, again.Take().Empty())
 	// Who comes back after it missed something, or may have, is told that.
 	for _, seen := range []time.Time{time.Now().Add(-5 * time.Second), time.Now().Add(-time.Hour)} {
 		late, err := hub.Subscribe(b.acme, live.Since(seen))
 		require.NoError(t, err)
-		defer late.Close()
+		t.Cleanup(late.Close)
 		require.True(t, late.Take().All)
 	}
 	// So is who is the first of its tenant.
 	b.tables.change(t, b.globex, task)
 	first, err := hub.Subscribe(b.globex, live.Since(time.Now().Add(-5*time.Second)))
 	require.NoError(t, err)
-	defer first.Close()
+	t.Cleanup(first.Close)
 	require.True(t, next(t, first).All)
 	require.True(t, s.Take().Empty())
 }

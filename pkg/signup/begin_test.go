@@ -107,7 +107,8 @@ func TestCheck(t *testing.T) {
 	_, err = b.db.Manager.Suspend(t.Context(), "initech", "unpaid")
 	require.NoError(t, err)
 	for typed, want := range map[string]signup.Answer{
-		"free": {Slug: "free"}, " FrEE ": {Slug: "free"}, "ｆｒｅｅ": {Slug: "free"},
+		"free": {Slug: "free"}, " FrEE ": {Slug: "free"}, //nolint:gocritic // What is typed has spaces.
+		"ｆｒｅｅ": {Slug: "free"},
 		"acme": {Slug: "acme", Reason: signup.ReasonTaken}, "acrne": {Slug: "acrne", Reason: signup.ReasonTaken},
 		"globex": {Slug: "globex", Reason: signup.ReasonTaken}, "g-l0bex": {Slug: "g-l0bex", Reason: signup.ReasonTaken},
 		"gone": {Slug: "gone", Reason: signup.ReasonTaken}, "initech": {Slug: "initech", Reason: signup.ReasonTaken},

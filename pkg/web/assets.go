@@ -133,9 +133,9 @@ func (h *Pages) asset(c echo.Context) error {
 
 // favicon answers browsers that ask for it of their own accord.
 func (h *Pages) favicon(c echo.Context) error {
-	path, err := h.views.assets.path("icon.svg")
+	icon, err := h.views.assets.path("icon.svg")
 	if err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusMovedPermanently, path)
+	return c.Redirect(http.StatusMovedPermanently, icon)
 }

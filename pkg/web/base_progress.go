@@ -43,7 +43,8 @@ type signUpStep struct{ Key, Text, State string }
 // stepsOf gives the steps of a sign-up.
 func stepsOf(p signup.Progress) []signUpStep {
 	steps := []signUpStep{
-		{"waiting", "The name is yours", ""}, {"making", "Your workspace is made", ""}, {"made", "You become its owner", ""}, {"done", "Off you go", ""},
+		{"waiting", "The name is yours", ""}, {"making", "Your workspace is made", ""},
+		{"made", "You become its owner", ""}, {"done", "Off you go", ""},
 	}
 	at := len(steps)
 	for i, step := range steps {
@@ -138,7 +139,7 @@ func (b *base) events(c echo.Context) error {
 		case <-time.After(pause):
 		}
 		if p, err = b.mine(c); err != nil {
-			return nil //nolint:nilerr // The page comes again, and is told then.
+			return nil
 		}
 	}
 }

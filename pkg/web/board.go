@@ -47,8 +47,8 @@ func (h *Pages) showBoard(c echo.Context, failed error) error {
 	}
 	view := board{Project: project}
 	for _, status := range statuses() {
-		found, err := h.work(c).ListTasks(ctx, scope, workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}, Sort: workspace.SortPosition},
-			workspace.PageRequest{Limit: columnMost})
+		filter := workspace.TaskFilter{ProjectID: &id, Statuses: []workspace.Status{status}, Sort: workspace.SortPosition}
+		found, err := h.work(c).ListTasks(ctx, scope, filter, workspace.PageRequest{Limit: columnMost})
 		if err != nil {
 			return err
 		}

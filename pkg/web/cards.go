@@ -136,7 +136,9 @@ func cards(tasks []workspace.Task, who people, labels []workspace.Label, now wor
 	out := make([]taskCard, len(tasks))
 	for i, t := range tasks {
 		open := t.Status == workspace.StatusTodo || t.Status == workspace.StatusDoing
-		out[i] = taskCard{Task: t, Assignee: who.name(t.AssigneeID), Late: open && t.DueOn != nil && t.DueOn.Before(now), Labels: labelled(labels, t.LabelIDs)}
+		out[i] = taskCard{
+			Task: t, Assignee: who.name(t.AssigneeID), Late: open && t.DueOn != nil && t.DueOn.Before(now), Labels: labelled(labels, t.LabelIDs),
+		}
 	}
 	return out
 }

@@ -76,7 +76,7 @@ func (h *Pages) events(c echo.Context) error {
 	defer subscription.Close()
 	s := stream{w: c.Response(), control: http.NewResponseController(c.Response())}
 	if err = s.open(); err != nil {
-		return nil //nolint:nilerr // The client has gone.
+		return nil // The client has gone.
 	}
 	beat, end := time.NewTicker(h.heartbeat), time.NewTimer(streamTime)
 	defer beat.Stop()
@@ -104,7 +104,7 @@ func (h *Pages) events(c echo.Context) error {
 			err = s.write(": alive\n\n")
 		}
 		if err != nil {
-			return nil //nolint:nilerr // The client has gone.
+			return nil // The client has gone.
 		}
 	}
 }

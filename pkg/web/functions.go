@@ -26,7 +26,7 @@ func functions(a *assets) template.FuncMap {
 		"priority": priorityName,
 		"date":     func(d workspace.Date) string { return shortDate(d.String()) },
 		"stamp":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"contains": func(ids []uuid.UUID, id uuid.UUID) bool { return slices.Contains(ids, id) },
+		"contains": slices.Contains[[]uuid.UUID],
 		"pictured": func(contentType string) bool { return strings.HasPrefix(contentType, "image/") },
 		"extension": func(name string) string {
 			return strings.ToUpper(strings.TrimPrefix(path.Ext(name[max(0, len(name)-5):]), "."))

@@ -108,7 +108,7 @@ func cookieName(name string, https bool) string {
 
 // cookie makes a cookie that no script can read. With a zero expires it ends with the browser; one in the past removes it.
 func cookie(name, value string, expires time.Time, https bool) *http.Cookie {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Without TLS, on a laptop, a secure cookie would be none.
 		Name: cookieName(name, https), Value: value, Path: "/", Expires: expires, HttpOnly: true, Secure: https, SameSite: http.SameSiteLaxMode,
 	}
 	if !expires.IsZero() && expires.Before(time.Now()) {

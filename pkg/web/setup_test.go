@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -147,7 +148,8 @@ func (h *house) person(t tenancy.Tenant, name string, role identity.Role) identi
 	h.t.Helper()
 	hash, err := h.people.HashPassword(h.t.Context(), password)
 	require.NoError(h.t, err)
-	u, err := h.people.CreateOwner(h.t.Context(), h.scope(t), identity.NewUser{Email: name + "@" + t.Slug + ".example", DisplayName: name, PasswordHash: hash})
+	in := identity.NewUser{Email: name + "@" + t.Slug + ".example", DisplayName: name, PasswordHash: hash}
+	u, err := h.people.CreateOwner(h.t.Context(), h.scope(t), in)
 	require.NoError(h.t, err)
 	if role != identity.RoleOwner {
 		_, err = h.scope(t).Exec(h.t.Context(), `UPDATE users SET role = $2 WHERE id = $1`, u.ID, string(role))
@@ -215,9 +217,7 @@ func (v *visitor) do(method, path, contentType string, body io.Reader) seen {
 	req, err := http.NewRequestWithContext(v.h.t.Context(), method, v.h.url+path, body)
 	require.NoError(v.h.t, err)
 	req.Host = v.host
-	for name, values := range v.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, v.header)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}

@@ -152,7 +152,8 @@ func (l *taskList) more(c echo.Context, f *workspace.TaskFilter, labels []worksp
 	}
 	sort := workspace.TaskSort(c.QueryParam("sort"))
 	for _, s := range []choice{
-		{"", "Newest first", sort == ""}, {"created", "Oldest first", sort == workspace.SortCreated}, {"due_on", "By date due", sort == workspace.SortDueOn},
+		{"", "Newest first", sort == ""}, {"created", "Oldest first", sort == workspace.SortCreated},
+		{"due_on", "By date due", sort == workspace.SortDueOn},
 		{"-priority", "By priority", sort == "-priority"}, {"position", "As on the board", sort == workspace.SortPosition},
 	} {
 		l.Sorts = append(l.Sorts, s)

@@ -1,9 +1,9 @@
 package web
 
 import (
-	"fmt"
 	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -53,10 +53,10 @@ func (h *Pages) usage(c echo.Context) error {
 func draw(days []workspace.DayActivity) chart {
 	const (
 		left, top, bottom = 40.0, 8.0, 24.0
-		step, height      = 24.0, 180.0
+		step, height      = 34.0, 200.0
 		labelEvery        = 7
 	)
-	c := chart{Width: left + step*float64(len(days)), Height: height + top + bottom}
+	c := chart{Width: left + step*float64(len(days)) + 10, Height: height + top + bottom}
 	most := int64(1)
 	for _, d := range days {
 		most, c.Total = max(most, d.Events), c.Total+d.Events
@@ -64,7 +64,7 @@ func draw(days []workspace.DayActivity) chart {
 	unit := niceStep(most)
 	scale := float64((most + unit - 1) / unit * unit)
 	for v := int64(0); v <= int64(scale); v += unit {
-		c.Lines = append(c.Lines, gridLine{Y: top + height*(1-float64(v)/scale), Label: fmt.Sprint(v)})
+		c.Lines = append(c.Lines, gridLine{Y: top + height*(1-float64(v)/scale), Label: strconv.FormatInt(v, 10)})
 	}
 	for i, d := range days {
 		tall := height * float64(d.Events) / scale
@@ -76,6 +76,9 @@ func draw(days []workspace.DayActivity) chart {
 	}
 	return c
 }
+
+// Middle is where the bar's label stands.
+func (b bar) Middle() float64 { return b.X + b.W/2 }
 
 // niceStep gives 1, 2 or 5 times a power of ten, of which some four make up most.
 func niceStep(most int64) int64 {

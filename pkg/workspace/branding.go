@@ -94,10 +94,11 @@ func LighterUntil(color, on string, contrast float64) string {
 		return color
 	}
 	for step := range 21 {
-		mixed := "#"
-		for _, c := range rgb {
-			mixed += fmt.Sprintf("%02x", c+(255-c)*step/20)
+		var parts [3]int
+		for i, c := range rgb {
+			parts[i] = c + (255-c)*step/20
 		}
+		mixed := fmt.Sprintf("#%02x%02x%02x", parts[0], parts[1], parts[2])
 		if l, _ := luminance(mixed); (max(l, other)+0.05)/(min(l, other)+0.05) >= contrast {
 			return mixed
 		}

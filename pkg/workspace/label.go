@@ -108,7 +108,11 @@ func (s *Service) PatchLabel(ctx context.Context, scope tenantschema.Scope, id u
 		return Label{}, err
 	}
 	const sql = `UPDATE labels SET name = coalesce($2, name), color = coalesce($3, color) WHERE id = $1 RETURNING ` + labelColumns
-	label, err := queryLabel(ctx, scope, sql, id, patch.Name, patch.Color)
+	change, err := uuid.NewV7()
+	if err != nil {
+		return Label{}, failed("patch label", err)
+	}
+	label, err := queryLabel(ctx, scope, noted(sql, "$4", labelNote, labelColumns), id, patch.Name, patch.Color, change)
 	if err != nil {
 		return Label{}, failedOn("patch label", "label", id, err)
 	}
@@ -117,7 +121,12 @@ func (s *Service) PatchLabel(ctx context.Context, scope tenantschema.Scope, id u
 
 // DeleteLabel deletes a label, and takes it from all tasks. The error is apperr.NotFound if there is none with that id.
 func (s *Service) DeleteLabel(ctx context.Context, scope tenantschema.Scope, id uuid.UUID) error {
-	if _, err := queryLabel(ctx, scope, `DELETE FROM labels WHERE id = $1 RETURNING `+labelColumns, id); err != nil {
+	change, err := uuid.NewV7()
+	if err != nil {
+		return failed("delete label", err)
+	}
+	const sql = `DELETE FROM labels WHERE id = $1 RETURNING ` + labelColumns
+	if _, err = queryLabel(ctx, scope, noted(sql, "$2", labelNote, labelColumns), id, change); err != nil {
 		return failedOn("delete label", "label", id, err)
 	}
 	return nil

@@ -52,8 +52,12 @@ async function look(page, name) {
     for (const [device, size] of [["desk", desk], ["phone", phone]]) {
       await page.setViewportSize(size);
       await page.screenshot({ path: path.join(out, `${name}-${device}-${scheme}.png`), fullPage: true });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      if (wide > 0) troubles.push(`${name} on the ${device}: ${wide} px wider than the screen`);
+      const wide = await page.evaluate(() => {
+        const most = document.documentElement.clientWidth;
+        if (document.documentElement.scrollWidth <= most) return "";
+        return [...document.body.querySelectorAll("*")].filter((e) => e.getBoundingClientRect().right > most + 1).map((e) => `${e.tagName}.${e.className}#${e.id}`).slice(-3).join(" ");
+      });
+      if (wide) troubles.push(`${name} on the ${device}: wider than the screen: ${wide}`);
       const found = await page.evaluate(`${axe}; axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] })`);
       for (const v of found.violations) {
         const line = `${name} (${device}, ${scheme}): ${v.impact}: ${v.id}: ${v.help}: ${v.nodes.map((n) => `${n.target} ${n.any.map((a) => a.message)}`).slice(0, 4).join(" | ")}`;
