@@ -43,7 +43,8 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
 					"session": {
-						Type: "apiKey", In: "cookie", Name: "__Host-session", Description: "Of who is signed in. Over plain http it is called session.",
+						Type: "apiKey", In: "cookie", Name: "__Host-session",
+						Description: "Of who is signed in. Over plain http it is called session.",
 					},
 				},
 			},

@@ -108,9 +108,8 @@ func (h *handler) workspaceRoutes(api huma.API) {
 	huma.Register(api, files.op(get, one, "get", "Get what there is to know of a file", read), inTenant(h.getAttachment))
 	huma.Register(api, streaming(file(files.op(get, one+"/content", "content", "Get a file, or a part of it", read), mimeFile)),
 		inTenant(h.getAttachmentContent))
-	thumbnail := files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture", read)
-	huma.Register(api, streaming(file(thumbnail, "image/jpeg", "image/png")),
-		inTenant(h.getThumbnail))
+	small := files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture", read)
+	huma.Register(api, streaming(file(small, "image/jpeg", "image/png")), inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file", write), inTenant(h.deleteAttachment))
 
 	usage := resource{api, "Usage"}

@@ -12,7 +12,7 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-const maxComment = 10000
+const maxComment = maxDescription
 
 // Comment is what somebody has to say of a task. It goes with its task, and stays when its author leaves.
 type Comment struct {
@@ -166,7 +166,7 @@ func (a Actor) wrote(c Comment) bool {
 
 func validComment(body string) (string, error) {
 	var check checker
-	if body = check.text("body", body, maxComment); strings.TrimSpace(body) == "" {
+	if body = check.text("body", body); strings.TrimSpace(body) == "" {
 		check.add("body", "Give 1 to %d characters.", maxComment)
 	}
 	return body, check.err("The comment cannot be written as asked.")
