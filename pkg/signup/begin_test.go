@@ -152,7 +152,7 @@ func TestBegin_Throttle(t *testing.T) {
 	require.Equal(t, 2, passed)
 	require.NoError(t, try(2, "2001:db8:1:3::1"), "another network")
 	require.NoError(t, try(3, "192.0.2.7"))
-	requireCode(t, try(4, "192.0.2.8"), apperr.RateLimited) // All together. //nolint:errcheck // As above.
+	requireCode(t, try(4, "192.0.2.8"), apperr.RateLimited) //nolint:errcheck // All together.
 	_, err := b.db.Owner.Exec(t.Context(), "update rowhouse.signups set created_at = created_at - interval '61 minutes'")
 	require.NoError(t, err)
 	require.NoError(t, try(4, "192.0.2.8"))
