@@ -108,7 +108,7 @@ func setup(t *testing.T) *bundle {
 
 func setupOn(t *testing.T, d *pgtest.DB) *bundle {
 	t.Helper()
-	b := &bundle{DB: d, ear: make(ear, 100)}
+	b := &bundle{DB: d, ear: make(ear, 10_000)}
 	b.acme, b.globex = b.Scope("acme"), b.Scope("globex")
 	core, logged := observer.New(zapcore.DebugLevel)
 	b.log, b.logged = zap.New(core), logged

@@ -35,7 +35,7 @@ func TestPasskey(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	party := virtual.RelyingParty{ID: "acme.localhost", Name: "acme", Origin: "http://acme.localhost"}
-	phone, key := virtual.NewAuthenticator(), virtual.NewCredential(virtual.KeyTypeEC2)
+	phone, key := virtual.NewAuthenticator(), virtual.NewCredential(virtual.KeyTypeRSA)
 	owner := h.as(h.acme, "ada", identity.RoleOwner)
 	owner.header.Set("Accept", "application/json")
 
