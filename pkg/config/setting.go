@@ -155,8 +155,8 @@ func origins(p *[]string) setting {
 	s := value(p, "origins", parse, show, func(list []string) error {
 		for _, origin := range list {
 			u, err := url.Parse(origin)
-			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || origin != strings.ToLower(u.Scheme+"://"+u.Host) ||
-				strings.Contains(u.Host, "*") {
+			good := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && !strings.Contains(u.Host, "*")
+			if exact := good && strings.ToLower(u.Scheme+"://"+u.Host) == origin; !exact { //nolint:gocritic // Capitals are refused.
 				return fmt.Errorf("must be origins such as https://app.example.com, in lower case and without a path, and %q is none", origin)
 			}
 		}

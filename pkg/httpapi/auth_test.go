@@ -27,7 +27,8 @@ func (e *edge) person(tenant tenancy.Tenant, email string, role identity.Role) (
 	ctx, scope := e.t.Context(), e.engine.Tenant(tenant.Engine())
 	hash, err := e.keys.HashPassword(ctx, pass)
 	require.NoError(e.t, err)
-	user, err := e.keys.CreateOwner(ctx, scope, identity.NewUser{Email: email, DisplayName: strings.ToUpper(email[:1]) + email[1:3], PasswordHash: hash})
+	name := strings.ToUpper(email[:1]) + email[1:3]
+	user, err := e.keys.CreateOwner(ctx, scope, identity.NewUser{Email: email, DisplayName: name, PasswordHash: hash})
 	require.NoError(e.t, err)
 	_, err = scope.Exec(ctx, `UPDATE users SET role = $2 WHERE id = $1`, user.ID, string(role))
 	require.NoError(e.t, err)
@@ -57,7 +58,8 @@ func TestSessionsCallTheAPI(t *testing.T) {
 		return e.do(call{method: "POST", path: "/api/v1/projects", body: object{"name": "x"}, header: h})
 	}
 	for name, h := range map[string]http.Header{
-		"another site": {"Sec-Fetch-Site": {"cross-site"}}, "a neighbour": {"Sec-Fetch-Site": {"same-site"}}, "an origin": {"Origin": {"https://evil.example"}},
+		"another site": {"Sec-Fetch-Site": {"cross-site"}}, "a neighbour": {"Sec-Fetch-Site": {"same-site"}},
+		"an origin":            {"Origin": {"https://evil.example"}},
 		"a neighbour's origin": {"Origin": {"http://globex.localhost"}}, "null": {"Origin": {"null"}},
 	} {
 		e.refused(post(h), 403)
@@ -65,7 +67,9 @@ func TestSessionsCallTheAPI(t *testing.T) {
 	}
 	require.Equal(t, 201, post(http.Header{"Sec-Fetch-Site": {"same-origin"}}).status)
 	require.Equal(t, 201, post(http.Header{}).status, "no browser, no other site")
-	a := e.do(call{method: "POST", path: "/api/v1/projects", key: e.acmeKey, body: object{"name": "x"}, header: http.Header{"Sec-Fetch-Site": {"cross-site"}}})
+	a := e.do(call{
+		method: "POST", path: "/api/v1/projects", key: e.acmeKey, body: object{"name": "x"}, header: http.Header{"Sec-Fetch-Site": {"cross-site"}},
+	})
 	require.Equal(t, 201, a.status, "nobody's browser sends a key by itself")
 }
 
@@ -152,13 +156,16 @@ func TestCORS(t *testing.T) {
 	require.Equal(t, "true", a.header.Get("Access-Control-Allow-Credentials"))
 	require.Contains(t, a.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
 	require.Contains(t, a.header.Values("Vary"), "Origin")
-	for _, origin := range []string{"https://evil.example", friend + ".evil.example", "http://app.example.com", "null", "*", friend + "/", "HTTPS://APP.EXAMPLE.COM"} {
+	for _, origin := range []string{
+		"https://evil.example", friend + ".evil.example", "http://app.example.com", "null", "*", friend + "/", "HTTPS://APP.EXAMPLE.COM",
+	} {
 		a := preflight(origin)
 		require.Empty(t, a.header.Get("Access-Control-Allow-Origin"), origin)
 		require.Empty(t, a.header.Get("Access-Control-Allow-Credentials"), origin)
 	}
 	post := func(origin string) answer {
-		return e.do(call{method: "POST", path: "/api/v1/projects", body: object{"name": "x"}, header: http.Header{"Origin": {origin}, "Cookie": {session}}})
+		h := http.Header{"Origin": {origin}, "Cookie": {session}}
+		return e.do(call{method: "POST", path: "/api/v1/projects", body: object{"name": "x"}, header: h})
 	}
 	done := post(friend)
 	require.Equal(t, 201, done.status, done.body)

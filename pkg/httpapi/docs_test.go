@@ -114,7 +114,9 @@ func TestOpenAPI(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{
-		"Activity", "ActivityData", "Attachment", "ChangedTasks", "Comment", "CommentPatch", "DayActivity", "Delivery", "FieldProblem", "Found", "Import", "ImportError", "Invitation", "ListOfInvitation", "NewInvitation", "Key", "KeyMade", "Label", "LabelPatch", "ListOfComment", "ListOfFound", "ListOfKey", "ListOfLabel", "ListOfMember", "Me", "Member",
+		"Activity", "ActivityData", "Attachment", "ChangedTasks", "Comment", "CommentPatch", "DayActivity", "Delivery",
+		"FieldProblem", "Found", "Import", "ImportError", "Invitation", "ListOfInvitation", "NewInvitation",
+		"Key", "KeyMade", "Label", "LabelPatch", "ListOfComment", "ListOfFound", "ListOfKey", "ListOfLabel", "ListOfMember", "Me", "Member",
 		"MemberPatch", "NewComment", "NewKey", "NewLabel", "TaskChange", "TaskChanges", "Usage", "ListOfActivity", "ListOfAttachment",
 		"ListOfDelivery", "ListOfImport",
 		"ListOfProject", "ListOfReport", "ListOfTask", "ListOfWebhook", "NewProject", "NewReport", "NewTask", "NewWebhook", "Problem", "Project",

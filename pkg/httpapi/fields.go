@@ -29,9 +29,8 @@ func (h *handler) chosenFields(c echo.Context, op *huma.Operation) (map[string]b
 	for name := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		if _, ok := known[name]; !ok {
 			p := newProblem(http.StatusUnprocessableEntity, invalidDetail)
-			p.Errors = []FieldProblem{{
-				Location: "query." + paramFields, Message: "Give some of these, separated by commas: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ") + ".",
-			}}
+			names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+			p.Errors = []FieldProblem{{Location: "query." + paramFields, Message: "Give some of these, separated by commas: " + names + "."}}
 			return nil, p
 		}
 		chosen[name] = true

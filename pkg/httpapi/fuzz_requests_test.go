@@ -132,7 +132,8 @@ func (f *fuzzer) furnish(host string, tenant tenancy.Tenant) *house {
 			require.NoError(f.t, f.work.ImportTasks(f.t.Context(), scope, args))
 		}
 	}
-	require.NoError(f.t, f.work.DailyReport(f.t.Context(), scope, workspace.ReportDue{Day: workspace.NewDate(2026, time.November, 24), TimeZone: "UTC"}))
+	due := workspace.ReportDue{Day: workspace.NewDate(2026, time.November, 24), TimeZone: "UTC"}
+	require.NoError(f.t, f.work.DailyReport(f.t.Context(), scope, due))
 	for kind, field := range map[string]string{"reports": "id", "activity": "event_id"} {
 		var found list[map[string]any]
 		require.NoError(f.t, jsonLoose(f.do(call{host: host, path: "/api/v1/" + kind, header: h.headers[2]}).body, &found))
@@ -177,7 +178,8 @@ func (f *fuzzer) fill(h *house) {
 	}
 	header := h.headers[2]
 	a := f.do(call{
-		method: "POST", host: h.host, path: "/api/v1/webhooks", header: header, body: object{"url": "https://" + h.mark + ".example.com/", "description": h.mark},
+		method: "POST", host: h.host, path: "/api/v1/webhooks", header: header,
+		body: object{"url": "https://" + h.mark + ".example.com/", "description": h.mark},
 	})
 	if a.status == http.StatusCreated {
 		f.do(call{method: "POST", host: h.host, path: "/api/v1/webhooks/" + h.made(a.header.Get("Location")) + "/test", header: header})

@@ -24,8 +24,8 @@ func (f *fuzzer) id(kind string, here, there *house) string {
 		return uuid.NewString()
 	case 3:
 		return pick(f.random, []string{
-			"0", "x", "..", "%00", "%ff", "%2e%2e%2f", uuid.Nil.String(), uuid.Max.String(), "urn:uuid:" + uuid.NewString(), strings.ToUpper(uuid.NewString()),
-			"'", "%27%3B--", strings.Repeat("9", 400), "%F0%9F%92%A9",
+			"0", "x", "..", "%00", "%ff", "%2e%2e%2f", uuid.Nil.String(), uuid.Max.String(), "urn:uuid:" + uuid.NewString(),
+			strings.ToUpper(uuid.NewString()), "'", "%27%3B--", strings.Repeat("9", 400), "%F0%9F%92%A9",
 		})
 	case 4:
 		kind = pick(f.random, []string{"projects", "tasks", "labels", "comments", "webhooks", "members", "keys", "activity"})
@@ -52,10 +52,12 @@ func kindOf(field string) string {
 // junk gives text that nobody should send.
 func (f *fuzzer) junk() string {
 	return pick(f.random, []string{
-		"", " ", "\x00", "\xff\xfe", "null", "-1", "0", "1e400", "9223372036854775808", "true", "[]", "{}", "'", `"`, `\`, "%", "_", "a\nb", "\u202e\ufeff",
+		"", " ", "\x00", "\xff\xfe", "null", "-1", "0", "1e400", "9223372036854775808", "true", "[]", "{}", "'", `"`, `\`, "%", "_", "a\nb",
+		"\u202e\ufeff",
 		"\U0001F600", strings.Repeat("a", 300), strings.Repeat("é", 101), "0001-01-01", "9999-12-31", "10000-01-01", "-0001-01-01", "2026-02-30",
 		"2026-11-24T09:00:00Z", "0000-00-00T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "1,2,,3", "id,title", "infinity", "NaN", "*", "todo,done",
-		"-created", "'; DROP TABLE tasks; --", "../../etc/passwd", "<script>alert(1)</script>", "${jndi:x}", "%s%n", "a:b & c | !d", "((", "\u0000\u0002",
+		"-created", "'; DROP TABLE tasks; --", "../../etc/passwd", "<script>alert(1)</script>", "${jndi:x}", "%s%n",
+		"a:b & c | !d", "((", "\u0000\u0002",
 	})
 }
 
@@ -75,7 +77,8 @@ func (f *fuzzer) target(op operation, here, there *house) string {
 	for _, p := range op.params {
 		param, _ := p.(map[string]any)
 		name, _ := param["name"].(string)
-		if param["in"] != "query" || !f.one(3) && param["required"] != true {
+		required, _ := param["required"].(bool)
+		if param["in"] != "query" || !f.one(3) && !required {
 			continue
 		}
 		query.Add(name, f.param(name, f.resolve(param["schema"]), here, there))
@@ -148,12 +151,17 @@ func (f *fuzzer) header(h http.Header, here, there *house, kind string) {
 	}
 	h.Set("Content-Type", kind)
 	if f.one(30) {
-		h.Set("Content-Type", pick(f.random, []string{"", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/xml", f.junk()}))
+		h.Set("Content-Type", pick(f.random, []string{
+			"", "text/plain", "application/json; charset=latin1", "multipart/form-data", "application/xml", f.junk(),
+		}))
 	}
 	for _, odd := range []struct{ name, value string }{
-		{"If-Match", f.value(here, there)}, {"If-None-Match", f.value(here, there)}, {"If-Match", "*"}, {"Idempotency-Key", pick(f.random, []string{"a", "b", "c", f.junk()})},
-		{"Range", pick(f.random, []string{"bytes=0-1", "bytes=9-", "bytes=-1", f.junk()})}, {"Accept", f.junk()}, {"Origin", f.junk()}, {"Content-Encoding", "gzip"},
-		{"X-Tenant", there.tenant.Slug}, {"X-Forwarded-Host", there.host}, {"Cookie", "session=" + f.junk()}, {"Expect", "100-continue"}, {"If-Modified-Since", f.junk()},
+		{"If-Match", f.value(here, there)}, {"If-None-Match", f.value(here, there)}, {"If-Match", "*"},
+		{"Idempotency-Key", pick(f.random, []string{"a", "b", "c", f.junk()})},
+		{"Range", pick(f.random, []string{"bytes=0-1", "bytes=9-", "bytes=-1", f.junk()})}, {"Accept", f.junk()},
+		{"Origin", f.junk()}, {"Content-Encoding", "gzip"}, {"Expect", "100-continue"},
+		{"X-Tenant", there.tenant.Slug}, {"X-Forwarded-Host", there.host}, {"Cookie", "session=" + f.junk()},
+		{"If-Modified-Since", f.junk()},
 	} {
 		if f.one(12) {
 			h.Add(odd.name, odd.value)
@@ -176,7 +184,8 @@ func (f *fuzzer) body(op operation, here, there *house) ([]byte, string) {
 			kind = "text/csv"
 		}
 		return []byte(pick(f.random, []string{
-			"title\n" + here.mark + "\n", "title,status,priority,due_on\n" + here.mark + ",done,3,2026-12-01\n\"", "title,title\n", here.mark, f.junk(), "\x89PNG\r\n\x1a\n",
+			"title\n" + here.mark + "\n", "title,status,priority,due_on\n" + here.mark + ",done,3,2026-12-01\n\"", "title,title\n", here.mark,
+			f.junk(), "\x89PNG\r\n\x1a\n",
 			strings.Repeat("title,", 3000), strings.Repeat("x", 70<<10), "title\n" + strings.Repeat(here.mark+"\n", 300),
 		})), kind
 	}
@@ -185,8 +194,10 @@ func (f *fuzzer) body(op operation, here, there *house) ([]byte, string) {
 		return []byte(f.junk()), "application/json"
 	case 1:
 		return []byte(pick(f.random, []string{
-			"{", "[", `{"name":`, "nul", `{"name":"\ud800"}`, "{\"name\":\"\xff\"}", `{"a":1}{"b":2}`, strings.Repeat("[", 20000), strings.Repeat(`{"a":`, 5000),
-			`{"name":"` + strings.Repeat("y", 70<<10) + `"}`, `{"items":[` + strings.Repeat(`{"delete":true},`, 200) + `{}]}`, `{"priority":1e999}`, `{"name":"x","name":1}`,
+			"{", "[", `{"name":`, "nul", `{"name":"\ud800"}`, "{\"name\":\"\xff\"}", `{"a":1}{"b":2}`, strings.Repeat("[", 20000),
+			strings.Repeat(`{"a":`, 5000),
+			`{"name":"` + strings.Repeat("y", 70<<10) + `"}`, `{"items":[` + strings.Repeat(`{"delete":true},`, 200) + `{}]}`, `{"priority":1e999}`,
+			`{"name":"x","name":1}`,
 		})), "application/json"
 	}
 	value := f.make("", f.resolve(media["schema"]), here, there, 0)

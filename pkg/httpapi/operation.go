@@ -41,8 +41,11 @@ func (h *handler) newAPI(e *echo.Echo) huma.API {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaRoot, schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"key":     {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
-					"session": {Type: "apiKey", In: "cookie", Name: "__Host-session", Description: "Of who is signed in. Over plain http it is called session."},
+					"key": {Type: "http", Scheme: "bearer", BearerFormat: "rh_…", Description: "An API key of this workspace."},
+					"session": {
+						Type: "apiKey", In: "cookie", Name: "__Host-session",
+						Description: "Of who is signed in. Over plain http it is called session.",
+					},
 				},
 			},
 		},

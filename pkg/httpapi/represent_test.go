@@ -45,7 +45,8 @@ func TestEntityTags(t *testing.T) {
 	changed := patch(object{"name": "Attic"}, header("If-Match", `"x", `+tag))
 	require.Equal(t, 200, changed.status, changed.body)
 	require.NotEqual(t, tag, changed.header.Get("ETag"))
-	require.Equal(t, changed.header.Get("ETag"), e.do(call{path: path, key: e.acmeKey}).header.Get("ETag"), "the answer to a PATCH is what a GET gives")
+	now := e.do(call{path: path, key: e.acmeKey}).header.Get("ETag")
+	require.Equal(t, changed.header.Get("ETag"), now, "the answer to a PATCH is what a GET gives")
 	e.refused(patch(object{"name": "Late"}, header("If-Match", tag)), 412)
 	e.refused(patch(object{"name": "x"}, header("If-None-Match", "*")), 412)
 	e.refused(e.do(call{method: "DELETE", path: path, key: e.acmeKey, header: header("If-Match", tag)}), 412)
@@ -155,7 +156,8 @@ func TestIdempotencyKeyOfTheDead(t *testing.T) {
 	t.Parallel()
 	e := open(t, nil)
 	post := func() answer {
-		return e.do(call{method: "POST", path: "/api/v1/projects", key: e.acmeKey, body: object{"name": "x"}, header: header("Idempotency-Key", "dead")})
+		h := header("Idempotency-Key", "dead")
+		return e.do(call{method: "POST", path: "/api/v1/projects", key: e.acmeKey, body: object{"name": "x"}, header: h})
 	}
 	require.Equal(t, 201, post().status)
 	scope := e.engine.Tenant(e.acme.Engine())
@@ -219,7 +221,8 @@ func TestIdempotentAnswersAreSealed(t *testing.T) {
 	require.NotEmpty(t, hook.Secret)
 	require.Equal(t, first.body, post().body)
 	var row string
-	require.NoError(t, e.engine.Tenant(e.acme.Engine()).QueryRow(t.Context(), `SELECT encode(body, 'escape') || k::text FROM idempotency_keys k`).Scan(&row))
+	scope := e.engine.Tenant(e.acme.Engine())
+	require.NoError(t, scope.QueryRow(t.Context(), `SELECT encode(body, 'escape') || k::text FROM idempotency_keys k`).Scan(&row))
 	require.NotContains(t, row, hook.Secret)
 	require.NotContains(t, row, "example.com")
 }

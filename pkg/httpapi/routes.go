@@ -108,8 +108,8 @@ func (h *handler) workspaceRoutes(api huma.API) {
 	huma.Register(api, files.op(get, one, "get", "Get what there is to know of a file", read), inTenant(h.getAttachment))
 	huma.Register(api, streaming(file(files.op(get, one+"/content", "content", "Get a file, or a part of it", read), mimeFile)),
 		inTenant(h.getAttachmentContent))
-	huma.Register(api, streaming(file(files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture", read), "image/jpeg", "image/png")),
-		inTenant(h.getThumbnail))
+	small := files.op(get, one+"/thumbnail", "thumbnail", "Get a small copy of a picture", read)
+	huma.Register(api, streaming(file(small, "image/jpeg", "image/png")), inTenant(h.getThumbnail))
 	huma.Register(api, files.op(remove, one, "delete", "Delete a file", write), inTenant(h.deleteAttachment))
 
 	usage := resource{api, "Usage"}
@@ -132,7 +132,8 @@ func (h *handler) peopleRoutes(api huma.API) {
 	members := resource{api, "Members"}
 	huma.Register(api, members.op(list, pathMembers, "list", "List the people of the workspace", identity.ActionSeeMembers), inTenant(h.listMembers))
 	huma.Register(api, members.op(get, pathMembers+byID, "get", "Get a person", identity.ActionSeeMembers), inTenant(h.getMember))
-	huma.Register(api, members.op(patch, pathMembers+byID, "patch", "Change a person's name or role, or shut them out", manage), inTenant(h.patchMember))
+	huma.Register(api, members.op(patch, pathMembers+byID, "patch", "Change a person's name or role, or shut them out", manage),
+		inTenant(h.patchMember))
 	huma.Register(api, members.op(remove, pathMembers+byID, "delete", "Remove a person for ever", manage), inTenant(h.deleteMember))
 
 	invitations := resource{api, "Invitations"}
@@ -166,7 +167,8 @@ func (h *handler) webhookRoutes(api huma.API) {
 	huma.Register(api, webhooks.op(get, pathWebhooks+byID, "get", "Get a webhook", hooks), inTenant(h.getWebhook))
 	huma.Register(api, webhooks.op(patch, pathWebhooks+byID, "patch", "Change a webhook", hooks), inTenant(h.patchWebhook))
 	huma.Register(api, webhooks.op(remove, pathWebhooks+byID, "delete", "Delete a webhook with its deliveries", hooks), inTenant(h.deleteWebhook))
-	huma.Register(api, webhooks.action(pathWebhooks+byID+"/rotate", "rotate", "Give a webhook a new secret and show it", hooks), inTenant(h.rotateWebhook))
+	huma.Register(api, webhooks.action(pathWebhooks+byID+"/rotate", "rotate", "Give a webhook a new secret and show it", hooks),
+		inTenant(h.rotateWebhook))
 	huma.Register(api, webhooks.action(pathWebhooks+byID+"/enable", "enable", "Enable a webhook again", hooks), inTenant(h.enableWebhook))
 	huma.Register(api, webhooks.action(pathWebhooks+byID+"/test", "test", "Send a webhook.test event", hooks), inTenant(h.testWebhook))
 

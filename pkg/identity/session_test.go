@@ -109,6 +109,18 @@ func TestUseOfSessionsIsNoted(t *testing.T) {
 	}))
 }
 
+// A session that began at the moment when somebody was disabled is nothing either.
+func TestWhoIsDisabledHasNoSession(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.owner(t, b.acme)
+	token := b.signIn(t, b.acme, "ada@acme.example").Token
+	_, err := b.acme.Exec(t.Context(), `UPDATE users SET disabled_at = now()`)
+	require.NoError(t, err)
+	_, err = b.AuthenticateSession(t.Context(), b.acme, token)
+	requireCode(t, apperr.Unauthenticated, err)
+}
+
 func TestSessionsAreNothingElsewhere(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -78,7 +78,10 @@ type turns struct {
 }
 
 func newTurns(c *Client, queue string, workers int) *turns {
-	return &turns{c: c, queue: queue, workers: workers, cap: max(1, workers-max(1, workers/20)), mine: map[string]int{}, whose: map[int64]string{}, idle: make(chan struct{}, 1)}
+	return &turns{
+		c: c, queue: queue, workers: workers, cap: max(1, workers-max(1, workers/20)),
+		mine: map[string]int{}, whose: map[int64]string{}, idle: make(chan struct{}, 1),
+	}
 }
 
 // rounds bounds how often a fetch goes around.

@@ -97,7 +97,8 @@ func (s *Service) Begin(ctx context.Context, f Form, address string) (Begun, err
 		case !free:
 			return errTaken()
 		}
-		_, err := tx.Exec(ctx, `insert into rowhouse.signups (id, slug, name, email, display_name, password_hash, welcome_hash, browser_hash, address_hash)
+		_, err := tx.Exec(ctx, `insert into rowhouse.signups
+	(id, slug, name, email, display_name, password_hash, welcome_hash, browser_hash, address_hash)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, id, slug, f.Name, f.Email, f.DisplayName, hash, welcome, b.hash(), from)
 		if err != nil {
 			return err

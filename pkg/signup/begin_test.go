@@ -89,10 +89,10 @@ func TestProgress_OnlyThatBrowser(t *testing.T) {
 	acme, globex := b.begin("acme"), b.begin("globex")
 	for _, token := range []string{"", globex.Browser, acme.Browser[1:], acme.Browser + "A", "%%%"} {
 		_, err := b.Progress(t.Context(), acme.ID, token)
-		requireCode(t, err, apperr.NotFound)
+		requireCode(t, err, apperr.NotFound) //nolint:errcheck // It is looked at in the next line.
 	}
 	_, err := b.Progress(t.Context(), uuid.New(), acme.Browser)
-	requireCode(t, err, apperr.NotFound)
+	requireCode(t, err, apperr.NotFound) //nolint:errcheck // As above.
 }
 
 func TestCheck(t *testing.T) {
@@ -107,7 +107,8 @@ func TestCheck(t *testing.T) {
 	_, err = b.db.Manager.Suspend(t.Context(), "initech", "unpaid")
 	require.NoError(t, err)
 	for typed, want := range map[string]signup.Answer{
-		"free": {Slug: "free"}, " FrEE ": {Slug: "free"}, "ｆｒｅｅ": {Slug: "free"},
+		"free": {Slug: "free"}, " FrEE ": {Slug: "free"}, //nolint:gocritic // What is typed has spaces.
+		"ｆｒｅｅ": {Slug: "free"},
 		"acme": {Slug: "acme", Reason: signup.ReasonTaken}, "acrne": {Slug: "acrne", Reason: signup.ReasonTaken},
 		"globex": {Slug: "globex", Reason: signup.ReasonTaken}, "g-l0bex": {Slug: "g-l0bex", Reason: signup.ReasonTaken},
 		"gone": {Slug: "gone", Reason: signup.ReasonTaken}, "initech": {Slug: "initech", Reason: signup.ReasonTaken},
@@ -151,10 +152,10 @@ func TestBegin_Throttle(t *testing.T) {
 	require.Equal(t, 2, passed)
 	require.NoError(t, try(2, "2001:db8:1:3::1"), "another network")
 	require.NoError(t, try(3, "192.0.2.7"))
-	requireCode(t, try(4, "192.0.2.8"), apperr.RateLimited) // All together.
+	requireCode(t, try(4, "192.0.2.8"), apperr.RateLimited) //nolint:errcheck // All together.
 	_, err := b.db.Owner.Exec(t.Context(), "update rowhouse.signups set created_at = created_at - interval '61 minutes'")
 	require.NoError(t, err)
 	require.NoError(t, try(4, "192.0.2.8"))
 	require.NoError(t, try(5, "::ffff:192.0.2.8"))
-	requireCode(t, try(6, "192.0.2.8"), apperr.RateLimited)
+	requireCode(t, try(6, "192.0.2.8"), apperr.RateLimited) //nolint:errcheck // As above.
 }

@@ -65,7 +65,8 @@ type querier interface {
 
 // free reports whether no tenant, no deleted one whose name rests, and no sign-up has the name, or one that looks like it.
 func (s *Service) free(ctx context.Context, q querier, slug string) (free bool, err error) {
-	const sql = `select not exists (select from rowhouse.tenants where slug_skeleton = $1 and (state <> 'deleted' or deleted_at > now() - $2::interval))
+	const sql = `select not exists (
+	select from rowhouse.tenants where slug_skeleton = $1 and (state <> 'deleted' or deleted_at > now() - $2::interval))
 		and not exists (select from rowhouse.signups where slug_skeleton = $1 and finished_at is null)
 		and not exists (select from rowhouse.tenants where id = $3)`
 	if err = q.QueryRow(ctx, sql, tenancy.Skeleton(slug), s.cfg.SlugQuarantine, slug).Scan(&free); err != nil {

@@ -26,7 +26,8 @@ type Limiter struct {
 // NewLimiter makes one that lets burst pass at once, and perSecond from then on.
 func NewLimiter(perSecond float64, burst int) *Limiter {
 	return &Limiter{
-		perSecond: rate.Limit(perSecond), burst: burst, buckets: map[netip.Prefix]*rate.Limiter{}, shared: rate.NewLimiter(rate.Limit(perSecond), burst),
+		perSecond: rate.Limit(perSecond), burst: burst, buckets: map[netip.Prefix]*rate.Limiter{},
+		shared: rate.NewLimiter(rate.Limit(perSecond), burst),
 	}
 }
 

@@ -147,6 +147,6 @@ func TestSweep(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
 	_, err = b.Progress(t.Context(), old.ID, old.Browser)
-	requireCode(t, err, apperr.NotFound)
+	requireCode(t, err, apperr.NotFound) //nolint:errcheck // It is looked at in the next line.
 	require.Equal(t, signup.StateWaiting, b.progress(young).State)
 }

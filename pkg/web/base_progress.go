@@ -43,7 +43,8 @@ type signUpStep struct{ Key, Text, State string }
 // stepsOf gives the steps of a sign-up.
 func stepsOf(p signup.Progress) []signUpStep {
 	steps := []signUpStep{
-		{"waiting", "The name is yours", ""}, {"making", "Your workspace is made", ""}, {"made", "You become its owner", ""}, {"done", "Off you go", ""},
+		{"waiting", "The name is yours", ""}, {"making", "Your workspace is made", ""},
+		{"made", "You become its owner", ""}, {"done", "Off you go", ""},
 	}
 	at := len(steps)
 	for i, step := range steps {

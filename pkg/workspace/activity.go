@@ -182,7 +182,8 @@ func (s *Service) ListActivity(ctx context.Context, scope tenantschema.Scope, f 
 }
 
 func (f ActivityFilter) sql(w window) (string, []any) {
-	sql := `SELECT id, event_id, kind, subject_type, subject_id, project_id, data, actor_id, actor_name, occurred_at FROM activity WHERE event_id < $1`
+	sql := `SELECT id, event_id, kind, subject_type, subject_id, project_id, data, actor_id, actor_name, occurred_at
+FROM activity WHERE event_id < $1`
 	args := []any{w.before, w.fetch()}
 	if f.ProjectID != nil {
 		args = append(args, *f.ProjectID)

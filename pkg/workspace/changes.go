@@ -46,7 +46,8 @@ const (
 // the same columns, which get those names. of names those that hold the project and the task.
 func noted(statement, id, of, columns string) string {
 	return `WITH changed (` + columns + `) AS (` + statement + `),
-noted AS (INSERT INTO changes (id, project_id, task_id) SELECT ` + id + `::uuid, ` + of + ` FROM changed) SELECT ` + columns + ` FROM changed`
+noted AS (
+INSERT INTO changes (id, project_id, task_id) SELECT ` + id + `::uuid, ` + of + ` FROM changed) SELECT ` + columns + ` FROM changed`
 }
 
 // note notes a change as part of a transaction. The zero UUID stands for none.

@@ -133,7 +133,9 @@ func TestTasksMove(t *testing.T) {
 		require.Equal(t, want, board(), "move %d: %s beside %s", i, moved, beside)
 	}
 	a := ids["a"]
-	for name, patch := range map[string]workspace.TaskPatch{"itself": {Before: &a}, "another project": {Before: &other.ID}, "nothing": {Before: new(uuid.New())}} {
+	for name, patch := range map[string]workspace.TaskPatch{
+		"itself": {Before: &a}, "another project": {Before: &other.ID}, "nothing": {Before: new(uuid.New())},
+	} {
 		_, err := b.PatchTask(t.Context(), b.acme, a, patch)
 		refused(t, err, apperr.Invalid, "before")
 		require.Equal(t, want, board(), name)

@@ -12,7 +12,7 @@ import (
 	"github.com/rowhousehq/rowhouse/tenantschema"
 )
 
-const maxComment = 10000
+const maxComment = maxDescription
 
 // Comment is what somebody has to say of a task. It goes with its task, and stays when its author leaves.
 type Comment struct {
@@ -166,13 +166,14 @@ func (a Actor) wrote(c Comment) bool {
 
 func validComment(body string) (string, error) {
 	var check checker
-	if body = check.text("body", body, maxComment); strings.TrimSpace(body) == "" {
+	if body = check.text("body", body); strings.TrimSpace(body) == "" {
 		check.add("body", "Give 1 to %d characters.", maxComment)
 	}
 	return body, check.err("The comment cannot be written as asked.")
 }
 
-const selectComments = `SELECT c.id, c.task_id, c.author_id, c.author_key_id, coalesce(u.display_name, c.author_name), c.body, c.created_at, c.edited_at
+const selectComments = `SELECT c.id, c.task_id, c.author_id, c.author_key_id, coalesce(u.display_name, c.author_name), c.body,
+    c.created_at, c.edited_at
 FROM comments AS c LEFT JOIN users AS u ON u.id = c.author_id`
 
 func scanComment(row pgx.CollectableRow) (Comment, error) {

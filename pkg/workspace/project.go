@@ -79,7 +79,7 @@ ORDER BY id DESC LIMIT $4`
 func (s *Service) CreateProject(ctx context.Context, scope tenantschema.Scope, in NewProject) (Project, error) {
 	var check checker
 	in.Name = check.line("name", in.Name, maxName)
-	in.Description = check.text("description", in.Description, maxDescription)
+	in.Description = check.text("description", in.Description)
 	if err := check.err("The project cannot be made as asked."); err != nil {
 		return Project{}, err
 	}
@@ -118,7 +118,7 @@ func (s *Service) PatchProject(ctx context.Context, scope tenantschema.Scope, id
 		patch.Name = &name
 	}
 	if patch.Description != nil {
-		description := check.text("description", *patch.Description, maxDescription)
+		description := check.text("description", *patch.Description)
 		patch.Description = &description
 	}
 	if err := check.err("The project cannot be changed as asked."); err != nil {

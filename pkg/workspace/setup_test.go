@@ -37,28 +37,28 @@ type bundle struct {
 	dir   string
 }
 
-func setup(t testing.TB) *bundle {
-	t.Helper()
-	db := pgtest.New(t)
+func setup(tb testing.TB) *bundle {
+	tb.Helper()
+	db := pgtest.New(tb)
 	queue, err := jobqueue.New(jobqueue.Config{})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	b := &bundle{
 		db: db, acme: db.Scope("acme"), globex: db.Scope("globex"),
 		jobs:  &recorder{queue: queue},
-		clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}, dir: t.TempDir(),
+		clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}, dir: tb.TempDir(),
 	}
 	b.files, err = filestore.Open(b.dir)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	b.Service, err = workspace.New(workspace.Config{Jobs: b.jobs, Files: b.files, MaxUploadBytes: 1 << 20, Clock: b.clock.Now})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
 // project makes a project for tests that are about something else.
-func (b *bundle) project(t testing.TB, scope tenantschema.Scope, name string) workspace.Project {
-	t.Helper()
-	project, err := b.CreateProject(t.Context(), scope, workspace.NewProject{Name: name})
-	require.NoError(t, err)
+func (b *bundle) project(tb testing.TB, scope tenantschema.Scope, name string) workspace.Project {
+	tb.Helper()
+	project, err := b.CreateProject(tb.Context(), scope, workspace.NewProject{Name: name})
+	require.NoError(tb, err)
 	return project
 }
 

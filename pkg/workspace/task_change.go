@@ -200,7 +200,7 @@ func (p TaskPatch) apply(task Task, now time.Time) (Task, error) {
 func (t *Task) valid(message string) error {
 	var check checker
 	t.Title = check.line("title", t.Title, maxTitle)
-	t.Description = check.text("description", t.Description, maxDescription)
+	t.Description = check.text("description", t.Description)
 	if !t.Status.known() {
 		check.add("status", "Give one of: %s.", statusNames)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/rowhousehq/rowhouse/pkg/apperr"
@@ -48,8 +47,9 @@ func (s *Service) Usage(ctx context.Context, scope tenantschema.Scope, days int)
     count(*) FILTER (WHERE status IN ('todo', 'doing')), (SELECT count(*) FROM comments),
     (SELECT count(*) FROM attachments), (SELECT coalesce(sum(size_bytes), 0)::bigint FROM attachments)
 FROM tasks`)
+	// Events get their ids when they happen. A day of reserve is for clocks that differ.
 	batch.Queue(`SELECT (occurred_at AT TIME ZONE 'UTC')::date AS day, count(*) FROM activity
-WHERE event_id >= $1 AND occurred_at >= $2 GROUP BY day`, firstIDOf(first), first.In(time.UTC))
+WHERE event_id >= $1 AND occurred_at >= $2 GROUP BY day`, v7At(first.AddDays(-1).In(time.UTC)), first.In(time.UTC))
 	results := scope.SendBatch(ctx, &batch)
 	u, err := readUsage(results, first, days)
 	if closing := results.Close(); err == nil {
@@ -66,7 +66,7 @@ func readUsage(results pgx.BatchResults, first Date, days int) (Usage, error) {
 	if err := results.QueryRow().Scan(&u.Users, &u.Projects, &u.Tasks, &u.OpenTasks, &u.Comments, &u.Files, &u.FileBytes); err != nil {
 		return u, err
 	}
-	rows, err := results.Query()
+	rows, err := results.Query() //nolint:rowserrcheck // ForEachRow checks it.
 	if err != nil {
 		return u, err
 	}
@@ -84,15 +84,4 @@ func readUsage(results pgx.BatchResults, first Date, days int) (Usage, error) {
 		u.Activity = append(u.Activity, DayActivity{Day: day, Events: count[day.String()]})
 	}
 	return u, nil
-}
-
-// firstIDOf gives what no UUIDv7 that was made from the day before on is below. Events get their ids when they happen: a day of reserve is for
-// clocks that differ.
-func firstIDOf(day Date) uuid.UUID {
-	var id uuid.UUID
-	ms := day.AddDays(-1).In(time.UTC).UnixMilli()
-	for i := range 6 {
-		id[i] = byte(ms >> (8 * (5 - i)))
-	}
-	return id
 }

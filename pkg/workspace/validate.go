@@ -44,12 +44,12 @@ func (c *checker) line(path, text string, limit int) string {
 	return text
 }
 
-// text gives text trimmed. It may be empty, and may have tabs and line breaks.
-func (c *checker) text(path, text string, limit int) string {
+// text gives text trimmed. It has at most maxDescription characters, may be empty, and may have tabs and line breaks.
+func (c *checker) text(path, text string) string {
 	text = strings.TrimSpace(text)
 	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
-	if utf8.RuneCountInString(text) > limit || !utf8.ValidString(text) || strings.ContainsFunc(text, control) {
-		c.add(path, "Give at most %d characters, without control characters other than tabs and line breaks.", limit)
+	if utf8.RuneCountInString(text) > maxDescription || !utf8.ValidString(text) || strings.ContainsFunc(text, control) {
+		c.add(path, "Give at most %d characters, without control characters other than tabs and line breaks.", maxDescription)
 	}
 	return text
 }

@@ -73,7 +73,8 @@ func Open(tb testing.TB, product rowhouse.Product) *Street {
 	metrics, err := telemetry.NewMetrics(telemetry.MetricsConfig{})
 	require.NoError(tb, err)
 	s.House, err = rowhouse.Open(product, rowhouse.Config{
-		Config: cfg, Engine: s.DB.Engine, Catalog: s.catalog, Secret: pgtest.Secret, Works: true, Log: zap.NewNop(), Metrics: metrics, Transport: s.outbox,
+		Config: cfg, Engine: s.DB.Engine, Catalog: s.catalog, Secret: pgtest.Secret, Works: true, Log: zap.NewNop(),
+		Metrics: metrics, Transport: s.outbox,
 		Jobs: jobqueue.Config{
 			Pool: s.DB.Control, DB: s.DB.Engine, Tenants: s.catalog, Log: zap.NewNop(), Versions: product.Versions,
 			MaxWorkers: 4, PollInterval: 10 * time.Millisecond, ScheduleInterval: 10 * time.Millisecond,

@@ -458,8 +458,7 @@ type ListLabelsParams struct {
 
 // CreateLabelsParams defines parameters for CreateLabels.
 type CreateLabelsParams struct {
-	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day
-	// it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
+	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -504,8 +503,7 @@ type ListProjectsParams struct {
 
 // CreateProjectsParams defines parameters for CreateProjects.
 type CreateProjectsParams struct {
-	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day
-	// it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
+	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -583,15 +581,13 @@ type ListTasksParamsSort string
 
 // CreateTasksParams defines parameters for CreateTasks.
 type CreateTasksParams struct {
-	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day
-	// it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
+	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // BulkTasksParams defines parameters for BulkTasks.
 type BulkTasksParams struct {
-	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day
-	// it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
+	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -630,8 +626,7 @@ type ListCommentsParams struct {
 
 // CreateCommentsParams defines parameters for CreateComments.
 type CreateCommentsParams struct {
-	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day
-	// it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
+	// IdempotencyKey A key of your choice, 1 to 255 visible ASCII characters. The same request with the same key is done once: sent again within a day it is answered as before, with the header Idempotency-Replayed. Another request with the key is 422.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
